@@ -1,0 +1,41 @@
+/*
+ * The server's settings as a plain struct, read from YAML, the environment and --set, in that order of precedence (the
+ * last wins). options.def declares each once. Modules get this struct or values of it; none reads a file or the environment.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/base/buf.h"
+#include "model/base/status.h"
+
+/* A librdkafka property: kafka.<key>: value. */
+struct setting_pair {
+    char *key, *value;
+};
+
+struct settings {
+#define OPTION_TEXT(key, field, def, flags, help) char *field;
+#define OPTION_PATH(key, field, def, flags, help) char *field;
+#define OPTION_BOOL(key, field, def, flags, help) bool field;
+#define OPTION_INT(key, field, def, min, max, unit, flags, help) int64_t field;
+#define OPTION_REAL(key, field, def, min, max, unit, flags, help) double field;
+#define OPTION_CHOICE(key, field, def, choices, flags, help) int field;
+#include "config/options.def"
+#include "config/options_undef.h"
+    struct setting_pair *kafka; /* [kafka_count] */
+    size_t kafka_count;
+};
+
+/* Defaults, then the file (NULL: none), then ASSAY_… of the environment (ASSAY_HTTP_LISTEN for http.listen), then the
+ * overrides "key=value". A value "file:/path" of a secret is read from that file. STATUS_INVALID with file:line and the
+ * nearest name for an unknown key; STATUS_NOT_FOUND, STATUS_IO. Free with settings_free, also after a failure. */
+MUST_USE enum status settings_load(struct settings *out, const char *file, const char *const *overrides, size_t n, struct error *err);
+void settings_free(struct settings *settings);
+
+/* `config show`: effective settings as YAML, secrets as "***" (also kafka.* keys that hold password, secret or key.pem). */
+void settings_show(const struct settings *settings, struct buf *out);
+/* `config docs`: the reference of all options as Markdown. */
+void settings_docs(struct buf *out);

@@ -1,0 +1,52 @@
+#include "model/backend.h"
+
+#include "model/base/check.h"
+
+enum status engine_open(const struct backend *backend, struct engine *out, struct error *err)
+{
+    out->backend = backend;
+    out->context = NULL;
+    return backend->open(&out->context, err);
+}
+
+void engine_close(struct engine *engine)
+{
+    if (!engine->backend)
+        return;
+    engine->backend->close(engine->context);
+    engine->backend = NULL;
+}
+
+enum status engine_prepare(const struct engine *engine, const struct model *model, struct prepared **out, struct error *err)
+{
+    return engine->backend->prepare(engine->context, model, out, err);
+}
+
+void engine_release(const struct engine *engine, struct prepared *prepared)
+{
+    if (prepared)
+        engine->backend->release(engine->context, prepared);
+}
+
+enum status engine_submit(const struct engine *engine, const struct prepared *prepared, struct batch *batch)
+{
+    CHECK(batch->n > 0 && batch->done);
+    CHECK(((uintptr_t)batch->rows->base & 63) == 0 && (batch->rows->stride & 63) == 0);
+    return engine->backend->submit(engine->context, prepared, batch);
+}
+
+unsigned engine_poll(const struct engine *engine)
+{
+    return engine->backend->poll ? engine->backend->poll(engine->context) : 0;
+}
+
+void engine_limits(const struct engine *engine, const struct prepared *prepared, struct backend_limits *out)
+{
+    engine->backend->limits(engine->context, prepared, out);
+}
+
+void engine_describe(const struct engine *engine, const struct prepared *prepared, struct buf *out)
+{
+    if (engine->backend->describe)
+        engine->backend->describe(engine->context, prepared, out);
+}

@@ -1,0 +1,73 @@
+/*
+ * The interface between models and what computes them: a const table with an opaque context (see kernels/).
+ *
+ *     engine_open ─► engine_prepare(model) ─► engine_submit(batch) … ─► engine_release ─► engine_close
+ *
+ * A batch is a list of slot numbers into one array of feature rows; kernels gather, nothing is copied to make a batch.
+ * A model handed to prepare stays unchanged and outlives what was prepared from it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/base/buf.h"
+#include "model/base/number_type.h"
+#include "model/base/status.h"
+
+struct model;
+struct prepared; /* a model laid out for one backend */
+
+/* Rows of features. Row i starts at (char *)base + i * stride; it has `columns` numbers of `type`. base and stride are
+ * multiples of 64 bytes. */
+struct rows {
+    const void *base;
+    size_t stride; /* bytes */
+    uint32_t columns;
+    enum number_type type;
+};
+
+struct batch {
+    const struct rows *rows;
+    const uint32_t *slots; /* [n] row numbers, any order, repeats allowed */
+    uint32_t n;
+    double *margins; /* out: [n][margins of the model]; float32 models give float32 values */
+    double *scores;  /* out: [n][scores of the model] */
+    void (*done)(struct batch *batch, enum status status); /* called once per accepted batch, from submit or from poll */
+    void *owner;                                           /* the submitter's own */
+};
+
+struct backend_limits {
+    uint32_t batch_max;     /* rows in one batch */
+    uint32_t in_flight_max; /* batches */
+    bool synchronous;       /* done is always called before submit returns; submit may be called from any thread */
+};
+
+struct backend {
+    const char *name; /* "reference", "cpu", "cuda" */
+    const char *summary;
+    enum status (*open)(void **context, struct error *err);
+    void (*close)(void *context);
+    enum status (*prepare)(void *context, const struct model *model, struct prepared **out, struct error *err);
+    void (*release)(void *context, struct prepared *prepared);
+    enum status (*submit)(void *context, const struct prepared *prepared, struct batch *batch);
+    void (*limits)(void *context, const struct prepared *prepared, struct backend_limits *out);
+    unsigned (*poll)(void *context);                                      /* optional: 0; completions delivered */
+    void (*describe)(void *context, const struct prepared *prepared, struct buf *out); /* optional: lines "key: value" */
+};
+
+struct engine {
+    const struct backend *backend;
+    void *context;
+};
+
+MUST_USE enum status engine_open(const struct backend *backend, struct engine *out, struct error *err);
+void engine_close(struct engine *engine);
+MUST_USE enum status engine_prepare(const struct engine *engine, const struct model *model, struct prepared **out, struct error *err);
+void engine_release(const struct engine *engine, struct prepared *prepared);
+/* STATUS_OK: accepted, done is or will be called. STATUS_BUSY: nothing free, not accepted. CHECKs n against the limit. */
+MUST_USE enum status engine_submit(const struct engine *engine, const struct prepared *prepared, struct batch *batch);
+unsigned engine_poll(const struct engine *engine);
+void engine_limits(const struct engine *engine, const struct prepared *prepared, struct backend_limits *out);
+void engine_describe(const struct engine *engine, const struct prepared *prepared, struct buf *out);

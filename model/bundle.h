@@ -1,0 +1,47 @@
+/*
+ * A bundle: the directory that holds everything about one version of one model.
+ *
+ *     card-fraud/3/
+ *       bundle.yaml     transaction fields, features, model file, calibration, policy, reasons
+ *       model.ubj       the model as its training library wrote it
+ *
+ * Immutable once loaded; any thread may read it.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/decide.h"
+#include "model/features/plan.h"
+#include "model/input/schema.h"
+#include "model/model.h"
+
+/* A reason code: reported where its condition, an expression over fields and features, is not 0 and not NaN. */
+struct reason {
+    char *code; /* "night_high_amount" */
+    char *text; /* for people; may be empty */
+};
+
+struct bundle {
+    char *dir;
+    char *name;    /* "card-fraud" */
+    char *version; /* `version:` in the file, else the name of the directory */
+    char digest[65];       /* SHA-256 of bundle.yaml and the model file, hex */
+    char model_digest[65]; /* SHA-256 of the model file, hex */
+    struct schema *schema;
+    struct plan *plan;     /* columns = the model's inputs, in its order */
+    struct plan *reason_plan; /* one column a reason; NULL where there are none */
+    struct reason *reasons;
+    size_t reason_count;
+    struct model *model;
+    uint32_t output;       /* which of the model's scores is the fraud score */
+    struct calibration calibration;
+    struct policy policy;
+};
+
+/* Loads and checks dir/bundle.yaml and all it names. Feature names are checked against the model file where that has any.
+ * Messages are "file:line: what: what to do". STATUS_INVALID, STATUS_MISMATCH, STATUS_UNSUPPORTED, STATUS_NOT_FOUND,
+ * STATUS_IO, STATUS_LIMIT, STATUS_NO_MEMORY. *out is owned: bundle_free. */
+MUST_USE enum status bundle_load(const char *dir, struct bundle **out, struct error *err);
+void bundle_free(struct bundle *bundle);

@@ -1,0 +1,42 @@
+/*
+ * Feature expressions, compiled to a flat plan.
+ *
+ *     night:        hour(time) <= 6
+ *     amount_log:   log1p(amount)
+ *     channel:      onehot(channel, "pos", "web", "atm")       -- three columns: channel_pos, channel_web, channel_atm
+ *     country_risk: lookup(country, "BR", 0.3, "DE", 0.1, 0.2)  -- pairs, then the value for all others
+ *
+ * An expression may use the fields of the schema and the features above it. A plan is a list of instructions over
+ * registers of doubles; it runs per transaction without allocation or recursion, in double, without contraction, and each
+ * column is converted once to the model's input type. A missing value is NaN; arithmetic and functions pass it on, a
+ * comparison with it is 0 (`missing(x)` asks for it). A plan is immutable: any thread may run it.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "model/base/number_type.h"
+#include "model/base/status.h"
+#include "model/input/transaction.h"
+
+struct feature_source {
+    const char *name;
+    const char *expression;
+    const char *file; /* for messages: the file and line where the expression stands; file may be NULL */
+    int line, column; /* of the expression's first character, from 1 */
+};
+
+struct plan;
+
+/* Compiles sources[n]. On STATUS_INVALID err holds file:line:column, what is wrong, the expression and a caret under the
+ * spot, with the nearest name for an unknown one. *out is owned: plan_free. The schema must outlive the plan. */
+MUST_USE enum status plan_compile(const struct schema *schema, const struct feature_source *sources, size_t n,
+                                  struct plan **out, struct error *err);
+void plan_free(struct plan *plan);
+
+/* Columns of the feature row: one a feature, more for onehot. */
+size_t plan_columns(const struct plan *plan);
+const char *plan_column_name(const struct plan *plan, size_t column);
+
+/* Computes the row of one transaction into row[plan_columns], of the given type. */
+void plan_run(const struct plan *plan, const struct transaction *tx, enum number_type type, void *row);

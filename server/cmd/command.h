@@ -1,0 +1,29 @@
+/*
+ * Subcommands of the one binary. Each is a file of this folder and a line in commands.def.
+ *
+ * Exit codes: 0 done, 1 failed, 2 the command line is wrong.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/base/status.h"
+
+struct backend;
+struct source;
+
+/* The concrete parts that main.c puts in; NULL-terminated lists, best first. */
+struct parts {
+    const struct backend *const *backends;
+    const struct source *const *sources;
+};
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* argv[0] is the subcommand's name. */
+typedef int command_run(const struct parts *parts, int argc, char **argv);
+
+#define COMMAND(name, function, summary) command_run function;
+#include "server/cmd/commands.def"
+#undef COMMAND

@@ -1,0 +1,20 @@
+/*
+ * The result record: what goes to Kafka, to the HTTP caller and to a file, byte for byte the same everywhere.
+ *
+ *     {"transaction_id":"T1","score":0.0071767257,"decision":"approve","reasons":[],"model":"card-fraud","version":"3",
+ *      "state":"complete","features":{…},"timing":{"decode_us":0.4,…}}
+ *
+ * Fixed field order, shortest round-trip numbers, no spaces. features and timing only where asked for.
+ */
+#pragma once
+
+#include "model/base/buf.h"
+#include "server/slot.h"
+
+struct record_options {
+    bool features;
+    bool timing;
+};
+
+/* Appends the record of a scored or repeated transaction; row: its feature row (used with options->features). */
+void record_write(struct buf *out, const struct txn *txn, const struct rows *rows, const struct record_options *options);

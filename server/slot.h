@@ -1,0 +1,65 @@
+/*
+ * Slots: one struct txn travels with a transaction from the source to the sink. All are made at start.
+ *
+ * A pool has a quota a source, so that a Kafka outage cannot starve HTTP. No free slot is the back-pressure: pool_take
+ * gives fewer than asked for. The feature rows lie in one array indexed by slot number (pool_rows), which a backend may
+ * register. Taking and giving back is lock-free (a stack per source whose head carries a version against ABA).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "model/backend.h"
+#include "model/bundle.h"
+#include "model/input/decode.h"
+#include "model/input/transaction.h"
+
+enum source_kind { SOURCE_HTTP, SOURCE_KAFKA, SOURCE_FILE, SOURCE_COUNT };
+
+enum outcome { OUTCOME_SCORED, OUTCOME_REJECTED, OUTCOME_REPEATED, OUTCOME_REFUSED, OUTCOME_FAILED, OUTCOME_COUNT };
+
+struct verdict {
+    double margin, score; /* of the bundle's output; score is calibrated */
+    enum decision decision;
+};
+
+/* Nanoseconds spent in each stage for this transaction (its share, where a batch was worked on). */
+struct stage_times {
+    int64_t decode, features, score, decide;
+};
+
+struct txn {
+    uint32_t number;             /* slot and row number */
+    uint8_t source;              /* enum source_kind: whose quota */
+    uint8_t outcome;             /* enum outcome, once known */
+    struct transaction input;
+    struct span document;        /* the bytes it was decoded from; borrowed from the source */
+    struct decode_fault fault;   /* OUTCOME_REJECTED */
+    struct verdict verdict;      /* OUTCOME_SCORED, OUTCOME_REPEATED */
+    uint64_t reasons;            /* bit i: bundle->reasons[i] applies */
+    const struct bundle *bundle; /* that it is scored with */
+    int64_t received_ns;         /* clock_monotonic_ns at arrival */
+    struct stage_times times;
+    void *origin;                /* the source's own: which request, which record */
+    uint64_t origin_item;        /* likewise: position in an array, offset */
+};
+
+struct pool;
+
+struct pool_options {
+    uint32_t slots[SOURCE_COUNT];
+    uint32_t columns; /* of a feature row; the stride is rounded up to 64 bytes */
+    enum number_type type;
+};
+
+MUST_USE enum status pool_create(const struct schema *schema, const struct pool_options *options, struct pool **out, struct error *err);
+void pool_free(struct pool *pool); /* all slots must be back */
+
+/* Takes up to n slots of the source's quota into out and returns how many; the rest stays untouched. Any thread. */
+uint32_t pool_take(struct pool *pool, enum source_kind source, struct txn **out, uint32_t n);
+void pool_give(struct pool *pool, struct txn *const *txns, uint32_t n);
+
+const struct rows *pool_rows(const struct pool *pool);
+void *pool_row(const struct pool *pool, uint32_t number);
+uint32_t pool_in_flight(const struct pool *pool, enum source_kind source);

@@ -1,0 +1,40 @@
+/*
+ * A source (and its sink) is a const table with an opaque context, as a backend is. server/main.c alone names them.
+ *
+ *     create ─► start ─► (ready?) … ─► stop(deadline) ─► destroy
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "config/settings.h"
+#include "model/base/buf.h"
+#include "server/pipeline.h"
+#include "server/record.h"
+
+/* What a source may use; all borrowed, all outlive it. */
+struct server {
+    const struct settings *settings;
+    const struct bundle *bundle;
+    struct pipeline *pipeline;
+    struct pool *pool;
+    struct metrics *metrics;
+    struct record_options record;
+    struct decision_log *decision_log; /* NULL: none */
+    /* Ready: every source is. Appends a line a source that is not, saying why. Any thread. */
+    bool (*ready)(const struct server *server, struct buf *why);
+    /* Asks the process to end, as SIGTERM does, with an exit code of 1: for a source that can't go on. Any thread. */
+    void (*fail)(const struct server *server, const char *reason);
+};
+
+struct source {
+    const char *name; /* "http", "kafka" */
+    /* Is it switched on by these settings? */
+    bool (*wanted)(const struct settings *settings);
+    enum status (*create)(const struct server *server, void **context, struct error *err);
+    enum status (*start)(void *context, struct error *err);
+    bool (*ready)(void *context, struct buf *why);
+    /* Takes nothing new, finishes what is in flight until deadline_ns (monotonic), delivers and commits it. */
+    void (*stop)(void *context, int64_t deadline_ns);
+    void (*destroy)(void *context);
+};
