@@ -3,8 +3,8 @@
  *
  *     log_info("kafka.assigned", LOG_TEXT("topic", topic), LOG_INT("partitions", n));
  *
- * Any thread; a line is written with one write(2). Repeats of one event beyond 10 a second are counted and reported once
- * the second is over.
+ * Any thread; a line is written with one write(2). Of one event at most 10 lines a second come out; the rest are counted
+ * and reported (log.repeated) with the next line of any event after that second, at the latest at exit.
  */
 #pragma once
 
@@ -28,7 +28,7 @@ struct log_field {
 
 void log_setup(enum log_level level, enum log_format format);
 
-/* event: a dotted constant such as "http.listening". fields: an array that ends with a NULL key, or NULL for none; the
+/* event: a dotted constant such as "http.listening"; kept by pointer, so it must be a literal. fields: an array that ends with a NULL key, or NULL for none; the
  * macros below build it from one or more LOG_… . */
 void log_event(enum log_level level, const char *event, const struct log_field *fields);
 
