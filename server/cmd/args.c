@@ -9,17 +9,54 @@
 #include "model/base/check.h"
 #include "model/base/nearest.h"
 
+enum { HELP_COLUMN = 29, HELP_WIDTH = 110 };
+
+/* A name of one letter goes with one dash. */
+static const char *dashes(const char *name)
+{
+    return name[1] == '\0' ? "-" : "--";
+}
+
+/* Prints text from HELP_COLUMN on, broken at spaces. */
+static void print_wrapped(const char *text)
+{
+    size_t room = HELP_WIDTH - HELP_COLUMN;
+    while (strlen(text) > room) {
+        size_t cut = room;
+        while (cut > 0 && text[cut] != ' ')
+            cut--;
+        if (cut == 0)
+            break;
+        (void)printf("%.*s\n%*s", (int)cut, text, HELP_COLUMN, "");
+        text += cut + 1;
+    }
+    (void)printf("%s\n", text);
+}
+
+static void print_option(const struct args_option *o)
+{
+    char left[64], text[1024], value[64] = "";
+    (void)snprintf(left, sizeof left, "%s%s%s%s", dashes(o->name), o->name, o->value ? " " : "", o->value ? o->value : "");
+    if (o->kind == ARGS_INT)
+        (void)snprintf(value, sizeof value, "%" PRId64, *(const int64_t *)o->out);
+    else if (o->kind == ARGS_REAL)
+        (void)snprintf(value, sizeof value, "%g", *(const double *)o->out);
+    else if (o->kind == ARGS_TEXT && *(const char *const *)o->out)
+        (void)snprintf(value, sizeof value, "%s", *(const char *const *)o->out);
+    (void)snprintf(text, sizeof text, "%s%s%s%s", o->help, value[0] ? " [" : "", value, value[0] ? "]" : "");
+    (void)printf("  %-26s ", left);
+    print_wrapped(text);
+}
+
 static void print_help(const struct args_spec *spec)
 {
-    (void)printf("usage: %s\n\n%s\n\noptions:\n", spec->usage, spec->summary);
-    for (const struct args_option *o = spec->options; o->name; o++) {
-        char left[64];
-        (void)snprintf(left, sizeof left, "--%s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
-        (void)printf("  %-26s %s\n", left, o->help);
-    }
+    (void)printf("usage: %s\n\n%s\n\noptions, with their defaults:\n", spec->usage, spec->summary);
+    for (const struct args_option *o = spec->options; o->name; o++)
+        print_option(o);
     (void)printf("  %-26s %s\n", "--help", "this text");
     if (spec->examples)
         (void)printf("\nexamples:\n%s\n", spec->examples);
+    (void)printf("\nexit codes: 0 done, 1 failed, 2 the command line is wrong\n");
 }
 
 static enum args_result refuse(const struct args_spec *spec, const char *what, const char *word, const char *more)
@@ -39,7 +76,9 @@ static enum args_result refuse_unknown(const struct args_spec *spec, const char 
     const char *near = nearest_word(name, names, n);
     if (near)
         (void)snprintf(more, sizeof more, ", did you mean --%s?", near);
-    return refuse(spec, "unknown option", word - 2, more);
+    char option[80];
+    (void)snprintf(option, sizeof option, "--%s", name);
+    return refuse(spec, "unknown option", option, more);
 }
 
 static const struct args_option *find(const struct args_spec *spec, const char *name, size_t len)
@@ -69,7 +108,7 @@ static enum args_result set_number(const struct args_spec *spec, const struct ar
         (void)snprintf(range, sizeof range, ", a number from %.15g to %.15g is needed", o->min, o->max);
     if (errno != 0 || end == text || *end != '\0' || !in_range) {
         char what[96];
-        (void)snprintf(what, sizeof what, "--%s cannot be", o->name);
+        (void)snprintf(what, sizeof what, "%s%s cannot be", dashes(o->name), o->name);
         return refuse(spec, what, text, range);
     }
     if (o->kind == ARGS_INT)
@@ -95,10 +134,10 @@ static enum args_result set_value(const struct args_spec *spec, const struct arg
     return set_number(spec, o, text);
 }
 
-/* Handles argv[*i], which starts with "--", and moves *i past what it used. */
-static enum args_result take_option(const struct args_spec *spec, int argc, char **argv, int *i)
+/* Handles argv[*i], which starts with so many dashes, and moves *i past what it used. */
+static enum args_result take_option(const struct args_spec *spec, size_t leading, int argc, char **argv, int *i)
 {
-    const char *word = argv[*i] + 2;
+    const char *word = argv[*i] + leading;
     const char *equals = strchr(word, '=');
     size_t len = equals ? (size_t)(equals - word) : strlen(word);
     const struct args_option *o = find(spec, word, len);
@@ -130,7 +169,11 @@ enum args_result args_parse(const struct args_spec *spec, int argc, char **argv,
         if (!options_over && strcmp(word, "--") == 0) {
             options_over = true;
         } else if (!options_over && strncmp(word, "--", 2) == 0) {
-            enum args_result result = take_option(spec, argc, argv, &i);
+            enum args_result result = take_option(spec, 2, argc, argv, &i);
+            if (result != ARGS_RUN)
+                return result;
+        } else if (!options_over && word[0] == '-' && word[1] != '\0' && word[2] == '\0' && find(spec, word + 1, 1)) {
+            enum args_result result = take_option(spec, 1, argc, argv, &i);
             if (result != ARGS_RUN)
                 return result;
         } else if (!options_over && word[0] == '-' && word[1] != '\0') {
@@ -147,4 +190,20 @@ enum args_result args_parse(const struct args_spec *spec, int argc, char **argv,
     if (operand_count)
         *operand_count = n;
     return ARGS_RUN;
+}
+
+int args_choice(const struct args_spec *spec, const char *what, const char *word, const char *const *names)
+{
+    size_t n = 0;
+    for (; names[n]; n++) {
+        if (strcmp(names[n], word) == 0)
+            return (int)n;
+    }
+    char kind[64], more[128] = "";
+    (void)snprintf(kind, sizeof kind, "unknown %s", what);
+    const char *near = nearest_word(word, names, n);
+    if (near)
+        (void)snprintf(more, sizeof more, ", did you mean '%s'?", near);
+    (void)refuse(spec, kind, word, more);
+    return -1;
 }

@@ -13,11 +13,11 @@
 enum args_kind { ARGS_FLAG, ARGS_TEXT, ARGS_INT, ARGS_REAL, ARGS_LIST };
 
 struct args_option {
-    const char *name;    /* without dashes; NULL ends the table */
+    const char *name;    /* without dashes; one letter goes with one dash ("X": -X VALUE); NULL ends the table */
     enum args_kind kind;
     void *out;           /* bool *, const char **, int64_t *, double *, struct args_list *: holds the default on entry */
     const char *value;   /* what VALUE is called in the help: "FILE" */
-    const char *help;
+    const char *help;    /* without the default, which is added */
     double min, max;     /* INT, REAL: allowed range, where min < max */
 };
 
@@ -39,3 +39,7 @@ enum args_result { ARGS_RUN, ARGS_EXIT_DONE, ARGS_EXIT_USAGE };
 /* Parses argv[1..argc) into the option outs and the operands (borrowed from argv, at most operands_max). Prints help to
  * stdout (ARGS_EXIT_DONE: return 0) or the message to stderr (ARGS_EXIT_USAGE: return 2). */
 enum args_result args_parse(const struct args_spec *spec, int argc, char **argv, const char **operands, size_t *operand_count);
+
+/* The position of word among names (ended by NULL): a verb, a choice. Where it is none of them: prints the message with
+ * `what` it should be and the nearest name to stderr, and gives -1 (return 2). */
+int args_choice(const struct args_spec *spec, const char *what, const char *word, const char *const *names);
