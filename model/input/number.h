@@ -16,7 +16,7 @@ enum { NUMBER_TEXT_MAX = 32 }; /* the longest text that the writers produce, and
 size_t number_read_double(const char *text, size_t len, double *out);
 size_t number_read_float(const char *text, size_t len, float *out);
 
-/* Writes the shortest decimal that reads back to the same value, in the style of ECMAScript (0.1, 1e21, 1.5e-7), and
+/* Writes the shortest decimal that reads back to the same value, in the style of ECMAScript (0.1, 1e+21, 1.5e-7), and
  * returns its length; not NUL-terminated. Finite values only; -0 is written "-0". */
 size_t number_write_double(char out[NUMBER_TEXT_MAX], double value);
 size_t number_write_float(char out[NUMBER_TEXT_MAX], float value);
