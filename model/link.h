@@ -6,7 +6,6 @@
 
 #include <stdint.h>
 
-/* LINK(name, what it is) */
 enum link {
     LINK_IDENTITY,
     LINK_SIGMOID_F32,        /* XGBoost binary:logistic: 1 / (expf(min(-m, 88.7f)) + 1), float32 */
@@ -27,3 +26,6 @@ enum link {
 /* margins[outputs] to scores[outputs] for one row; they may be the same array. float32 links take margins that are
  * float32 values and give such. parameter: the sigmoid's k; divisor: LightGBM's average over rounds, else 1. */
 void link_apply(enum link link, double parameter, double divisor, const double *margins, double *scores, uint32_t outputs);
+
+/* How many scores a row of `outputs` margins gives. */
+uint32_t link_scores(enum link link, uint32_t outputs);

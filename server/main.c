@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kernels/ref/backend_reference.h"
 #include "model/base/nearest.h"
 #include "server/cmd/command.h"
 
@@ -17,7 +18,7 @@ static const struct command {
     {NULL, NULL, NULL},
 };
 
-static const struct backend *const backends[] = {NULL};
+static const struct backend *const backends[] = {&backend_reference, NULL};
 static const struct source *const sources[] = {NULL};
 
 static void print_usage(FILE *out)

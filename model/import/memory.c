@@ -1,0 +1,46 @@
+#include "model/import/memory.h"
+
+#include <stdlib.h>
+
+enum { SLACK_BYTES = 60 << 20 }; /* 4 MB of the 64 stay for names, messages and the heap's own needs */
+
+struct import_memory import_memory_of(size_t file_bytes)
+{
+    size_t limit = file_bytes > (SIZE_MAX - SLACK_BYTES) / 4 ? SIZE_MAX : 4 * file_bytes + SLACK_BYTES;
+    return (struct import_memory){.used = file_bytes, .limit = limit};
+}
+
+void *import_grow(struct import_memory *memory, void *array, size_t *capacity, size_t need, size_t item_bytes)
+{
+    if (need <= *capacity && array)
+        return array;
+    size_t left = (memory->limit - memory->used) / item_bytes;
+    size_t least = need > *capacity ? need - *capacity : 0;
+    if (least > left)
+        return NULL;
+    size_t more = *capacity / 2 < 16 ? 16 : *capacity / 2;
+    if (more < least)
+        more = least;
+    if (more > left)
+        more = left;
+    void *grown = realloc(array, (*capacity + more) * item_bytes);
+    if (!grown)
+        return NULL;
+    *capacity += more;
+    memory->used += more * item_bytes;
+    return grown;
+}
+
+void *import_shrink(struct import_memory *memory, void *array, size_t *capacity, size_t size, size_t item_bytes)
+{
+    if (!array || size == *capacity)
+        return array;
+    memory->used -= (*capacity - size) * item_bytes;
+    *capacity = size;
+    if (size == 0) {
+        free(array);
+        return NULL;
+    }
+    void *smaller = realloc(array, size * item_bytes);
+    return smaller ? smaller : array;
+}
