@@ -1,0 +1,253 @@
+#include "model/input/decode.h"
+
+#include <math.h>
+
+#include "model/input/json.h"
+#include "model/input/number.h"
+#include "model/input/schema_tree.h"
+#include "model/input/time.h"
+
+struct decoder {
+    struct json json;
+    const struct schema *schema;
+    struct transaction *tx;
+    struct decode_fault *fault; /* the first breach of the schema; the JSON goes on being read to find its end */
+    uint64_t seen[SCHEMA_FIELDS_MAX / 64];
+    uint64_t seen_objects[SCHEMA_FIELDS_MAX * SCHEMA_DEPTH_MAX / 64];
+};
+
+static bool mark(uint64_t *bits, size_t i)
+{
+    bool before = bits[i / 64] >> (i % 64) & 1;
+    bits[i / 64] |= UINT64_C(1) << (i % 64);
+    return before;
+}
+
+static void blame(struct decoder *d, enum decode_reason reason, int32_t field, const char *where)
+{
+    if (d->fault->reason == DECODE_NONE)
+        *d->fault = (struct decode_fault){reason, field, (uint32_t)(where - d->json.start)};
+}
+
+/* A string for an id, key or category: borrowed from the document, or unescaped into the arena. */
+static bool text_value(struct decoder *d, int32_t field, struct value *value, bool may_be_empty)
+{
+    const char *where = d->json.at;
+    struct json_text text;
+    if (!json_string(&d->json, &text))
+        return false;
+    struct transaction *tx = d->tx;
+    if (!text.escaped) {
+        value->text = (struct span){text.data, (uint32_t)text.len};
+        if (text.len > TEXT_BYTES_MAX)
+            blame(d, DECODE_TEXT_TOO_LONG, field, where);
+    } else {
+        char *to = tx->arena + tx->arena_len;
+        size_t room = tx->arena_cap - tx->arena_len;
+        size_t len = json_unescape(&text, to, room < TEXT_BYTES_MAX ? room : TEXT_BYTES_MAX);
+        if (len == SIZE_MAX) {
+            blame(d, DECODE_TEXT_TOO_LONG, field, where);
+            return true;
+        }
+        value->text = (struct span){to, (uint32_t)len};
+        tx->arena_len += (uint32_t)len;
+    }
+    if (value->text.len == 0 && !may_be_empty)
+        blame(d, DECODE_TEXT_EMPTY, field, where);
+    return true;
+}
+
+/* The numbers of a schema: amounts, times, and ids and keys that are integers. */
+static bool number_value(struct decoder *d, int32_t field, const struct field *f, struct value *value)
+{
+    const char *where = d->json.at;
+    struct span text;
+    bool integer;
+    if (!json_number(&d->json, &text, &integer))
+        return false;
+    enum decode_reason reason = DECODE_NONE;
+    int64_t us;
+    switch (f->type) {
+    case FIELD_NUMBER:
+        if (number_read_double(text.data, text.len, &value->number) != text.len)
+            reason = DECODE_NUMBER;
+        break;
+    case FIELD_TIME:
+        reason = f->unit == TIME_RFC3339 ? DECODE_TYPE : time_from_number(text.data, text.len, f->unit, &us);
+        if (reason != DECODE_NONE)
+            break;
+        value->number = (double)us / 1e6;
+        if ((size_t)field == d->schema->time)
+            d->tx->time_us = us;
+        break;
+    case FIELD_ID:
+    case FIELD_KEY:
+        value->text = text;
+        if (!integer)
+            reason = DECODE_TYPE;
+        else if (text.len > TEXT_BYTES_MAX)
+            reason = DECODE_TEXT_TOO_LONG;
+        break;
+    default:
+        reason = DECODE_TYPE;
+    }
+    if (reason != DECODE_NONE)
+        blame(d, reason, field, where);
+    return true;
+}
+
+static bool string_value(struct decoder *d, int32_t field, const struct field *f, struct value *value)
+{
+    if (f->type == FIELD_ID || f->type == FIELD_KEY || f->type == FIELD_CATEGORY)
+        return text_value(d, field, value, f->type == FIELD_CATEGORY);
+    const char *where = d->json.at;
+    struct json_text text;
+    if (!json_string(&d->json, &text))
+        return false;
+    if (f->type != FIELD_TIME || f->unit != TIME_RFC3339) {
+        blame(d, DECODE_TYPE, field, where);
+        return true;
+    }
+    int64_t us = 0;
+    enum decode_reason reason = time_from_rfc3339(text.data, text.len, &us);
+    if (reason != DECODE_NONE)
+        blame(d, reason, field, where);
+    value->number = (double)us / 1e6;
+    if ((size_t)field == d->schema->time)
+        d->tx->time_us = us;
+    return true;
+}
+
+static bool field_value(struct decoder *d, int32_t field, int depth)
+{
+    const struct field *f = &d->schema->fields[field];
+    struct value *value = &d->tx->values[field];
+    char c = json_peek(&d->json);
+    const char *where = d->json.at;
+    switch (c) {
+    case '"':
+        return string_value(d, field, f, value);
+    case 'n':
+        if (f->required)
+            blame(d, DECODE_MISSING, field, where);
+        return json_literal(&d->json);
+    case 't':
+    case 'f':
+        if (f->type != FIELD_BOOLEAN)
+            blame(d, DECODE_TYPE, field, where);
+        value->number = c == 't';
+        return json_literal(&d->json);
+    case '{':
+    case '[':
+        blame(d, DECODE_TYPE, field, where);
+        return json_skip_value(&d->json, depth);
+    default:
+        if (c != '-' && (c < '0' || c > '9'))
+            return json_fail(&d->json, d->json.at == d->json.end ? DECODE_TRUNCATED : DECODE_SYNTAX);
+        return number_value(d, field, f, value);
+    }
+}
+
+static bool decode_object(struct decoder *d, size_t object, int depth);
+
+/* The value of a key that leads to deeper fields: an object, or null for none of them. */
+static bool object_value(struct decoder *d, const struct schema_entry *entry, int depth)
+{
+    char c = json_peek(&d->json);
+    if (c == '{')
+        return decode_object(d, (size_t)entry->object, depth);
+    if (c != 'n')
+        blame(d, DECODE_TYPE, entry->field, d->json.at);
+    return json_skip_value(&d->json, depth);
+}
+
+static bool member(struct decoder *d, size_t object, int depth)
+{
+    struct json *j = &d->json;
+    const char *where = j->at;
+    struct json_text key;
+    if (!json_string(j, &key) || !json_take(j, ':'))
+        return false;
+    const struct schema_object *level = &d->schema->objects[object];
+    const struct schema_entry *entry;
+    if (key.escaped) {
+        char plain[SCHEMA_NAME_MAX];
+        size_t len = json_unescape(&key, plain, sizeof plain);
+        entry = len == SIZE_MAX ? NULL : schema_lookup(level, plain, len, len);
+    } else {
+        entry = schema_lookup(level, key.data, key.len, (size_t)(j->end - key.data));
+    }
+    if (!entry)
+        return json_skip_value(j, depth);
+    bool repeated = entry->object < 0 ? mark(d->seen, (size_t)entry->field) : mark(d->seen_objects, (size_t)entry->object);
+    if (repeated) {
+        blame(d, DECODE_DUPLICATE, entry->field, where);
+        return json_skip_value(j, depth);
+    }
+    return entry->object < 0 ? field_value(d, entry->field, depth) : object_value(d, entry, depth);
+}
+
+/* The cursor is at '{'; `depth` containers are open around it. Recursion is bounded by the schema's depth. */
+static bool decode_object(struct decoder *d, size_t object, int depth)
+{
+    struct json *j = &d->json;
+    j->at++;
+    if (json_peek(j) == '}') {
+        j->at++;
+        return true;
+    }
+    for (;;) {
+        if (json_peek(j) != '"')
+            return json_fail(j, j->at == j->end ? DECODE_TRUNCATED : DECODE_SYNTAX);
+        if (!member(d, object, depth + 1))
+            return false;
+        char c = json_peek(j);
+        if (c != ',' && c != '}')
+            return json_fail(j, j->at == j->end ? DECODE_TRUNCATED : DECODE_SYNTAX);
+        j->at++;
+        if (c == '}')
+            return true;
+    }
+}
+
+static void check_required(struct decoder *d, const char *where)
+{
+    for (size_t i = 0; i < d->schema->size; i++) {
+        if (d->schema->fields[i].required && !(d->seen[i / 64] >> (i % 64) & 1))
+            blame(d, DECODE_MISSING, (int32_t)i, where);
+    }
+}
+
+enum status decode_transaction(const struct schema *schema, const char *json, size_t len, struct transaction *tx,
+                               size_t *consumed, struct decode_fault *fault)
+{
+    struct decoder d = {.json = {.at = json, .start = json, .end = json + len}, .schema = schema, .tx = tx, .fault = fault};
+    *fault = (struct decode_fault){DECODE_NONE, -1, 0};
+    *consumed = 0;
+    tx->arena_len = 0;
+    for (size_t i = 0; i < schema->size; i++)
+        tx->values[i] = (struct value){.number = NAN};
+    char first = json_peek(&d.json);
+    const char *where = d.json.at;
+    if (where == d.json.end)
+        (void)json_fail(&d.json, DECODE_EMPTY);
+    else if (first == '{')
+        (void)decode_object(&d, 0, 0);
+    else if (json_skip_value(&d.json, 0))
+        blame(&d, DECODE_NOT_OBJECT, -1, where);
+    if (d.json.reason != DECODE_NONE) { /* broken JSON outweighs a broken rule: nothing after it can be trusted */
+        *fault = (struct decode_fault){d.json.reason, -1, (uint32_t)(d.json.at - json)};
+        return STATUS_INVALID;
+    }
+    if (fault->reason == DECODE_NONE)
+        check_required(&d, where);
+    *consumed = (size_t)(d.json.at - json);
+    return fault->reason == DECODE_NONE ? STATUS_OK : STATUS_INVALID;
+}
+
+size_t decode_skip_space(const char *json, size_t len)
+{
+    struct json j = {.at = json, .start = json, .end = json + len};
+    json_space(&j);
+    return (size_t)(j.at - json);
+}
