@@ -22,12 +22,12 @@ struct calibration {
 
 enum decision { DECISION_APPROVE, DECISION_REVIEW, DECISION_DECLINE, DECISION_COUNT };
 
-/* A score at or above a threshold takes that decision; NaN never reached: see decide(). */
+/* A score at or above a threshold takes that decision, the graver one where both hold. */
 struct policy {
     double review, decline; /* +inf: never */
 };
 
-/* Checks order, ranges and finiteness; STATUS_INVALID with the reason. */
+/* Checks order, ranges, finiteness and the sign of Platt's a; STATUS_INVALID with the reason. */
 MUST_USE enum status calibration_check(const struct calibration *c, struct error *err);
 MUST_USE enum status policy_check(const struct policy *p, struct error *err);
 void calibration_free(struct calibration *c);
