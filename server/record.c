@@ -1,0 +1,95 @@
+#include "server/record.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "model/input/number.h"
+
+/* A number that JSON can hold, else null: a score can be NaN where a model was fed with infinities. */
+static void write_number(struct buf *out, double value, enum number_type type)
+{
+    if (!isfinite(value)) {
+        buf_append(out, "null", 4);
+        return;
+    }
+    char *to = buf_reserve(out, NUMBER_TEXT_MAX);
+    if (to)
+        out->len += type == NUMBER_F32 ? number_write_float(to, (float)value) : number_write_double(to, value);
+}
+
+static void write_text(struct buf *out, const char *text)
+{
+    buf_json_string(out, text, strlen(text));
+}
+
+#define LITERAL(out, text) buf_append(out, text, sizeof(text) - 1)
+
+static void write_reasons(struct buf *out, const struct txn *txn)
+{
+    LITERAL(out, ",\"reasons\":[");
+    const char *comma = "";
+    for (uint64_t bits = txn->reasons; bits; bits &= bits - 1) {
+        buf_string(out, comma);
+        write_text(out, txn->bundle->reasons[__builtin_ctzll(bits)].code);
+        comma = ",";
+    }
+    buf_char(out, ']');
+}
+
+static void write_features(struct buf *out, const struct txn *txn, const struct rows *rows)
+{
+    const void *row = (const char *)rows->base + (size_t)txn->number * rows->stride;
+    LITERAL(out, ",\"features\":{");
+    for (uint32_t c = 0; c < rows->columns; c++) {
+        if (c)
+            buf_char(out, ',');
+        write_text(out, plan_column_name(txn->bundle->plan, c));
+        buf_char(out, ':');
+        double value = rows->type == NUMBER_F32 ? (double)((const float *)row)[c] : ((const double *)row)[c];
+        write_number(out, value, rows->type);
+    }
+    buf_char(out, '}');
+}
+
+static void write_stage(struct buf *out, const char *name, int64_t ns, const char *before)
+{
+    buf_string(out, before);
+    buf_string(out, name);
+    LITERAL(out, "_us\":");
+    write_number(out, (double)ns / 1000, NUMBER_F64);
+}
+
+static void write_timing(struct buf *out, const struct stage_times *t)
+{
+    write_stage(out, "decode", t->decode, ",\"timing\":{\"");
+    write_stage(out, "features", t->features, ",\"");
+    write_stage(out, "score", t->score, ",\"");
+    write_stage(out, "decide", t->decide, ",\"");
+    buf_char(out, '}');
+}
+
+void record_write(struct buf *out, const struct txn *txn, const struct rows *rows, const struct record_options *options)
+{
+    const struct bundle *bundle = txn->bundle;
+    struct span id = txn->input.values[schema_id(bundle->schema)].text;
+    LITERAL(out, "{\"transaction_id\":");
+    buf_json_string(out, id.data, id.len);
+    LITERAL(out, ",\"score\":");
+    /* A calibrated score is a double whatever the model computes in. */
+    bool plain = bundle->calibration.kind == CALIBRATION_NONE;
+    write_number(out, txn->verdict.score, plain ? model_info(bundle->model)->output_type : NUMBER_F64);
+    LITERAL(out, ",\"decision\":\"");
+    buf_string(out, decision_name(txn->verdict.decision));
+    buf_char(out, '"');
+    write_reasons(out, txn);
+    LITERAL(out, ",\"model\":");
+    write_text(out, bundle->name);
+    LITERAL(out, ",\"version\":");
+    write_text(out, bundle->version);
+    LITERAL(out, ",\"state\":\"complete\"");
+    if (options->features)
+        write_features(out, txn, rows);
+    if (options->timing)
+        write_timing(out, &txn->times);
+    buf_char(out, '}');
+}
