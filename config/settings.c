@@ -187,8 +187,11 @@ enum status settings_load(struct settings *out, const char *file, const char *co
         status = read_file(out, file, err);
     if (status == STATUS_OK)
         status = read_environment(out, err);
-    for (size_t i = 0; i < n && status == STATUS_OK; i++)
+    for (size_t i = 0; i < n && status == STATUS_OK; i++) {
         status = read_override(out, overrides[i], err);
+        if (status == STATUS_INVALID)
+            status = STATUS_USAGE;
+    }
     if (status == STATUS_OK)
         status = check_together(out, err);
     return status;

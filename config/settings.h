@@ -52,7 +52,7 @@ struct settings {
  * ASSAY_KAFKA_SASL_PASSWORD for kafka.sasl.password), then the overrides "key=value"; at the end, what must agree is checked.
  * Paths in the file are relative to it, other ones to the working directory. A value "file:/path" of a secret is read from
  * that file. Variables that name no option are left alone: other programs set ASSAY_… too (Kubernetes, for a service of that
- * name). STATUS_INVALID with file:line and the nearest name for an unknown key; STATUS_NOT_FOUND, STATUS_IO,
+ * name). STATUS_INVALID with file:line and the nearest name for an unknown key (STATUS_USAGE: in an override); STATUS_NOT_FOUND, STATUS_IO,
  * STATUS_NO_MEMORY. Free with settings_free, also after a failure. */
 MUST_USE enum status settings_load(struct settings *out, const char *file, const char *const *overrides, size_t n, struct error *err);
 void settings_free(struct settings *settings);

@@ -186,7 +186,7 @@ enum args_result args_parse(const struct args_spec *spec, int argc, char **argv,
     }
     if (n < spec->operands_min)
         return refuse(spec, "an argument is missing after", argc > 0 ? argv[argc - 1] : "", "");
-    CHECK(operand_count || spec->operands_max == 0);
+    CHECK(operand_count || spec->operands_min == spec->operands_max);
     if (operand_count)
         *operand_count = n;
     return ARGS_RUN;

@@ -36,7 +36,8 @@ struct args_spec {
 
 enum args_result { ARGS_RUN, ARGS_EXIT_DONE, ARGS_EXIT_USAGE };
 
-/* Parses argv[1..argc) into the option outs and the operands (borrowed from argv, at most operands_max). Prints help to
+/* Parses argv[1..argc) into the option outs and the operands (borrowed from argv, at most operands_max; the count may
+ * be NULL where only one is possible). Prints help to
  * stdout (ARGS_EXIT_DONE: return 0) or the message to stderr (ARGS_EXIT_USAGE: return 2). */
 enum args_result args_parse(const struct args_spec *spec, int argc, char **argv, const char **operands, size_t *operand_count);
 

@@ -1,10 +1,11 @@
 """The command line as a person meets it: help, slips, exit codes."""
 
 import re
+import subprocess
 
 import pytest
 
-from support import SOURCE, run
+from support import ASSAY, SOURCE, environment, run
 
 COMMANDS = re.findall(r'^COMMAND\("([a-z-]+)"', (SOURCE / "server/cmd/commands.def").read_text(), re.M)
 
@@ -30,7 +31,7 @@ def test_version_names_itself():
 def test_unknown_command_names_the_nearest():
     result = run("comfig")
     assert result.code == 2 and result.out == "", result
-    assert "unknown command 'comfig'" in result.err and ("config" not in COMMANDS or "did you mean 'config'?" in result.err), result
+    assert "unknown command 'comfig'" in result.err and "did you mean 'config'?" in result.err, result
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -48,3 +49,55 @@ def test_every_command_refuses_an_unknown_option(command):
     result = run(command, "--no-such-option-at-all")
     assert result.code == 2 and result.out == "", result
     assert "unknown option '--no-such-option-at-all'" in result.err and "usage: assay " in result.err, result
+
+
+def test_config_refuses_an_unknown_action():
+    result = run("config", "chek")
+    assert result.code == 2 and "unknown action 'chek', did you mean 'check'?" in result.err, result
+    assert run("config").code == 2
+
+
+def test_config_errors_name_file_line_and_nearest_key(tmp_path):
+    path = tmp_path / "assay.yaml"
+    path.write_text("bundle: x\nhttp:\n  listne: 127.0.0.1:0\n")
+    for verb in ("show", "check"):
+        result = run("config", verb, "--config", path)
+        assert result.code == 1 and result.out == "", result
+        assert result.err == (f"assay: {path}:3: unknown key 'http.listne', did you mean 'http.listen'?; "
+                              "`assay config docs` lists all\n"), result
+
+
+def test_a_bad_override_is_a_usage_error():
+    result = run("config", "show", "--set", "htp.threads=1")
+    assert result.code == 2 and "did you mean 'http.threads'?" in result.err, result
+
+
+def test_config_show_tells_origins_and_hides_secrets(tmp_path):
+    path = tmp_path / "assay.yaml"
+    path.write_text("http.threads: 3\nkafka: {sasl.password: hunter2}\n")
+    result = run("config", "show", "--config", path, "--set", "dedupe_s=5", env={"ASSAY_LOG_LEVEL": "debug"})
+    assert result.code == 0 and result.err == "", result
+    assert "  threads: 3  # line 1\n" in result.out
+    assert "\ndedupe_s: 5  # --set\n" in result.out
+    assert "  level: debug  # ASSAY_LOG_LEVEL\n" in result.out
+    assert '  sasl.password: "***"\n' in result.out and "hunter2" not in result.out
+
+
+def test_config_show_can_be_read_back(tmp_path):
+    first = run("config", "show", "--set", "stream.consumers=4")
+    path = tmp_path / "again.yaml"
+    path.write_text(first.out)
+    second = run("config", "show", "--config", path)
+    assert second.code == 0 and "  consumers: 4 " in second.out, second
+
+
+def test_config_docs_need_no_settings():
+    result = run("config", "docs", env={"ASSAY_HTTP_THREADS": "nonsense"})
+    assert result.code == 0 and result.out.startswith("# Settings\n"), result
+    assert "| `http.listen` | text |" in result.out
+
+
+def test_a_full_disk_is_a_failure():
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([ASSAY, "config", "docs"], stdout=full, stderr=subprocess.PIPE, env=environment())
+    assert done.returncode == 1 and b"failed" in done.stderr
