@@ -69,7 +69,7 @@ static enum status check_split(const struct checker *c, uint32_t number, const s
     if (node->yes >= f->node_count || node->no >= f->node_count)
         return refuse(c, number, "a child does not exist");
     if (node->op != FOREST_MEMBER)
-        return isfinite(node->threshold) ? STATUS_OK : refuse(c, number, "its threshold is not a finite number");
+        return isnan(node->threshold) ? refuse(c, number, "its threshold is not a number") : STATUS_OK;
     if (node->set >= f->set_count)
         return refuse(c, number, "its categories do not exist");
     const struct forest_set *set = &f->sets[node->set];

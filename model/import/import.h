@@ -41,8 +41,9 @@ struct importer {
 void imported_free(struct imported *imported);
 
 /* Checks what every importer promises of a forest: indices in range, every tree a tree (each node reached at most once,
- * depth at most FOREST_DEPTH_MAX), finite thresholds and leaves, features below `features`, sizes within the limits below; fills in depth and leaves of
- * each tree. Called by model.c on every imported forest, so that kernels can trust it. */
+ * depth at most FOREST_DEPTH_MAX), finite leaves, thresholds that are numbers (infinite ones do occur: LightGBM and
+ * scikit-learn write them to send all but NaN one way), features below `features`, sizes within the limits below; fills in
+ * depth and leaves of each tree. Called by model.c on every imported forest, so that kernels can trust it. */
 enum { FOREST_DEPTH_MAX = 512, FOREST_OUTPUTS_MAX = 1024, FOREST_FEATURES_MAX = 1 << 20 };
 MUST_USE enum status forest_check(struct forest *forest, struct error *err);
 
