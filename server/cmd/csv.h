@@ -1,0 +1,29 @@
+/*
+ * Rows of a CSV file (RFC 4180 with commas), one at a time, in memory of the longest row. Cells in quotes may hold commas
+ * and doubled quotes, but no line breaks: rows of numbers have none. Blank lines are passed over, a byte order mark and
+ * CR before LF too.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "model/base/span.h"
+#include "model/base/status.h"
+
+struct csv {
+    const char *path; /* borrowed; "-" is stdin */
+    FILE *file;
+    char *line;
+    size_t line_capacity, line_number; /* from 1 */
+    struct span *cells;                /* [cell_count] of the row last read, quotes taken off */
+    size_t cell_count, cell_capacity;
+};
+
+/* STATUS_NOT_FOUND, STATUS_IO. */
+MUST_USE enum status csv_open(struct csv *csv, const char *path, struct error *err);
+void csv_close(struct csv *csv);
+
+/* Reads the next row into csv->cells; *more is false at the end of the file. STATUS_INVALID, STATUS_IO, STATUS_NO_MEMORY,
+ * with "path:line: …". */
+MUST_USE enum status csv_row(struct csv *csv, bool *more, struct error *err);
