@@ -33,7 +33,8 @@ int cmd_bench(const struct parts *parts, int argc, char **argv)
         names[i] = benches[i].name;
     if (argc < 2 || argv[1][0] == '-') {
         const char *operand;
-        return args_parse(&spec, argc < 2 ? argc : 2, argv, &operand, NULL) == ARGS_EXIT_DONE ? EXIT_DONE : EXIT_USAGE;
+        size_t operands;
+        return args_parse(&spec, argc < 2 ? argc : 2, argv, &operand, &operands) == ARGS_EXIT_DONE ? EXIT_DONE : EXIT_USAGE;
     }
     int chosen = args_choice(&spec, "benchmark", argv[1], names);
     return chosen < 0 ? EXIT_USAGE : benches[chosen].run(parts, argc - 1, argv + 1);

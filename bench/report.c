@@ -110,14 +110,22 @@ static void cpu_model(char *out, size_t size)
     (void)fclose(f);
 }
 
+/* clang calls itself a gcc 4.2 too, so it is asked first. */
+#ifdef __clang__
+#define COMPILER "clang " __clang_version__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
 static void print_json(const struct report *r, const char *cpu)
 {
     json_t *figures = json_object();
     for (size_t i = 0; i < r->count; i++)
         (void)json_object_set_new(figures, r->figures[i].name, json_real(r->figures[i].value));
-    json_t *root = json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:I, s:o}", "bench", r->bench, "version", ASSAY_VERSION, "cpu", cpu,
-                             "cores", (int)sysconf(_SC_NPROCESSORS_ONLN), "compiler", __VERSION__, "librdkafka", rd_kafka_version_str(),
-                             "libmicrohttpd", MHD_get_version(), "seed", (json_int_t)r->seed, "figures", figures);
+    json_t *root = json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:I, s:o}", "bench", r->bench, "version", ASSAY_VERSION, "cpu",
+                             cpu, "cores", (int)sysconf(_SC_NPROCESSORS_ONLN), "compiler", COMPILER, "librdkafka", rd_kafka_version_str(),
+                             "libmicrohttpd", MHD_get_version(), "jansson", jansson_version_str(), "seed", (json_int_t)r->seed,
+                             "figures", figures);
     CHECK(root);
     (void)json_dumpf(root, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
     (void)putchar('\n');
@@ -131,9 +139,9 @@ void report_end(struct report *report)
     if (report->json) {
         print_json(report, cpu);
     } else {
-        (void)printf("assay bench %s   seed %llu   %s, %ld cores   gcc/clang %s   librdkafka %s, libmicrohttpd %s\n", report->bench,
-                     (unsigned long long)report->seed, cpu, sysconf(_SC_NPROCESSORS_ONLN), __VERSION__, rd_kafka_version_str(),
-                     MHD_get_version());
+        (void)printf("assay " ASSAY_VERSION " bench %s, seed %llu\n%s, %ld cores; " COMPILER "; librdkafka %s, libmicrohttpd %s, jansson %s\n",
+                     report->bench, (unsigned long long)report->seed, cpu, sysconf(_SC_NPROCESSORS_ONLN), rd_kafka_version_str(),
+                     MHD_get_version(), jansson_version_str());
         for (size_t i = 0; i < report->count; i++) {
             const struct figure *f = &report->figures[i];
             (void)printf("  %-28s %12.*f %-8s %s\n", f->name, f->decimals, f->value, f->unit, f->note);
