@@ -5,6 +5,7 @@
 
 #include "model/base/check.h"
 #include "model/base/clock.h"
+#include "server/decision_log.h"
 
 struct pipeline {
     struct pipeline_options with;
@@ -90,6 +91,7 @@ enum status pipeline_decode(struct worker *worker, struct txn *txn, const char *
     txn->reasons = 0;
     txn->times = (struct stage_times){0};
     enum status status = decode_transaction(bundle->schema, json, len, &txn->input, consumed, &txn->fault);
+    metrics_move(worker->metrics, METRIC_IN_FLIGHT, (uint32_t)worker->source, 1);
     txn->document = (struct span){json, (uint32_t)(*consumed ? *consumed : len)};
     int64_t decoded = clock_monotonic_ns();
     txn->times.decode = decoded - start;
@@ -164,6 +166,7 @@ void pipeline_score(struct worker *worker, struct txn *const *txns, uint32_t n, 
     metrics_observe_size(worker->metrics, METRIC_BATCH, n);
     metrics_observe_ns(worker->metrics, METRIC_STAGE, STAGE_SCORE, (uint64_t)((scored - start) / n), n);
     metrics_observe_ns(worker->metrics, METRIC_STAGE, STAGE_DECIDE, (uint64_t)((decided - scored) / n), n);
+    decision_log_write(with->decision_log, txns, n, batch.rows);
     deliver(owner, txns, n);
 }
 
@@ -172,6 +175,7 @@ void pipeline_finish(struct worker *worker, const struct txn *txn, int64_t now_n
     struct metrics_shard *m = worker->metrics;
     uint32_t source = (uint32_t)worker->source;
     metrics_add(m, METRIC_TRANSACTIONS, source * OUTCOME_COUNT + txn->outcome, 1);
+    metrics_move(m, METRIC_IN_FLIGHT, source, -1);
     metrics_observe_ns(m, METRIC_STAGE, STAGE_DECODE, (uint64_t)txn->times.decode, 1);
     metrics_observe_ns(m, METRIC_TOTAL, source, (uint64_t)(now_ns - txn->received_ns), 1);
     if (txn->outcome == OUTCOME_REJECTED) {

@@ -21,6 +21,7 @@ struct pipeline_options {
     const struct prepared *prepared;
     struct pool *pool;
     struct metrics *metrics;
+    struct decision_log *decision_log; /* NULL: none */
 };
 
 MUST_USE enum status pipeline_create(const struct pipeline_options *options, struct pipeline **out, struct error *err);
@@ -42,5 +43,6 @@ typedef void pipeline_deliver(void *owner, struct txn *const *txns, uint32_t n);
  * before it returns. CHECKs n <= batch_max. */
 void pipeline_score(struct worker *worker, struct txn *const *txns, uint32_t n, pipeline_deliver *deliver, void *owner);
 
-/* For the source, once the answer has been handed over: counts the outcome, the decision and the time of a transaction. */
+/* For the source, once the answer has been handed over: counts the outcome, the decision and the time of a transaction.
+ * Every transaction that went through pipeline_decode is finished once. */
 void pipeline_finish(struct worker *worker, const struct txn *txn, int64_t now_ns);

@@ -5,8 +5,7 @@
 
 #include "model/input/number.h"
 
-/* A number that JSON can hold, else null: a score can be NaN where a model was fed with infinities. */
-static void write_number(struct buf *out, double value, enum number_type type)
+void record_write_number(struct buf *out, double value, enum number_type type)
 {
     if (!isfinite(value)) {
         buf_append(out, "null", 4);
@@ -36,7 +35,7 @@ static void write_reasons(struct buf *out, const struct txn *txn)
     buf_char(out, ']');
 }
 
-static void write_features(struct buf *out, const struct txn *txn, const struct rows *rows)
+void record_write_features(struct buf *out, const struct txn *txn, const struct rows *rows)
 {
     const void *row = (const char *)rows->base + (size_t)txn->number * rows->stride;
     LITERAL(out, ",\"features\":{");
@@ -46,7 +45,7 @@ static void write_features(struct buf *out, const struct txn *txn, const struct 
         write_text(out, plan_column_name(txn->bundle->plan, c));
         buf_char(out, ':');
         double value = rows->type == NUMBER_F32 ? (double)((const float *)row)[c] : ((const double *)row)[c];
-        write_number(out, value, rows->type);
+        record_write_number(out, value, rows->type);
     }
     buf_char(out, '}');
 }
@@ -56,7 +55,7 @@ static void write_stage(struct buf *out, const char *name, int64_t ns, const cha
     buf_string(out, before);
     buf_string(out, name);
     LITERAL(out, "_us\":");
-    write_number(out, (double)ns / 1000, NUMBER_F64);
+    record_write_number(out, (double)ns / 1000, NUMBER_F64);
 }
 
 static void write_timing(struct buf *out, const struct stage_times *t)
@@ -68,6 +67,13 @@ static void write_timing(struct buf *out, const struct stage_times *t)
     buf_char(out, '}');
 }
 
+void record_write_score(struct buf *out, const struct txn *txn)
+{
+    /* A calibrated score is a double whatever the model computes in. */
+    bool plain = txn->bundle->calibration.kind == CALIBRATION_NONE;
+    record_write_number(out, txn->verdict.score, plain ? model_info(txn->bundle->model)->output_type : NUMBER_F64);
+}
+
 void record_write(struct buf *out, const struct txn *txn, const struct rows *rows, const struct record_options *options)
 {
     const struct bundle *bundle = txn->bundle;
@@ -75,9 +81,7 @@ void record_write(struct buf *out, const struct txn *txn, const struct rows *row
     LITERAL(out, "{\"transaction_id\":");
     buf_json_string(out, id.data, id.len);
     LITERAL(out, ",\"score\":");
-    /* A calibrated score is a double whatever the model computes in. */
-    bool plain = bundle->calibration.kind == CALIBRATION_NONE;
-    write_number(out, txn->verdict.score, plain ? model_info(bundle->model)->output_type : NUMBER_F64);
+    record_write_score(out, txn);
     LITERAL(out, ",\"decision\":\"");
     buf_string(out, decision_name(txn->verdict.decision));
     buf_char(out, '"');
@@ -88,7 +92,7 @@ void record_write(struct buf *out, const struct txn *txn, const struct rows *row
     write_text(out, bundle->version);
     LITERAL(out, ",\"state\":\"complete\"");
     if (options->features)
-        write_features(out, txn, rows);
+        record_write_features(out, txn, rows);
     if (options->timing)
         write_timing(out, &txn->times);
     buf_char(out, '}');

@@ -18,3 +18,11 @@ struct record_options {
 
 /* Appends the record of a scored or repeated transaction; row: its feature row (used with options->features). */
 void record_write(struct buf *out, const struct txn *txn, const struct rows *rows, const struct record_options *options);
+
+/* The parts of it that other lines share. */
+/* A number that JSON can hold, else null: a score can be NaN where a model was fed with infinities. */
+void record_write_number(struct buf *out, double value, enum number_type type);
+/* The calibrated score, in the digits of its type. */
+void record_write_score(struct buf *out, const struct txn *txn);
+/* `,"features":{"name":value,…}` of the transaction's row. */
+void record_write_features(struct buf *out, const struct txn *txn, const struct rows *rows);

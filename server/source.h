@@ -20,7 +20,6 @@ struct server {
     struct pool *pool;
     struct metrics *metrics;
     struct record_options record;
-    struct decision_log *decision_log; /* NULL: none */
     /* Ready: every source is. Appends a line a source that is not, saying why. Any thread. */
     bool (*ready)(const struct server *server, struct buf *why);
     /* Asks the process to end, as SIGTERM does, with an exit code of 1: for a source that can't go on. Any thread. */

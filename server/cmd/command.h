@@ -11,12 +11,16 @@
 #include "model/base/status.h"
 
 struct backend;
+struct decision_writer;
+struct settings;
 struct source;
 
 /* The concrete parts that main.c puts in; NULL-terminated lists, best first. */
 struct parts {
     const struct backend *const *backends;
     const struct source *const *sources;
+    /* Opens the decision log's topic; NULL: this build has none. */
+    enum status (*decision_topic)(const struct settings *settings, struct decision_writer *out, struct error *err);
 };
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };

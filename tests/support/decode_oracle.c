@@ -128,7 +128,8 @@ static const char *compare_fields(const json_t *root, enum status status)
  * Differences by design. We are stricter: a repeated schema field is refused (jansson takes the last), nesting ends at 64
  * (jansson: 2048), times have a range. We are looser: integers beyond 64 bits and reals beyond double may stand in fields
  * that nobody reads, and an integer key may have any number of digits; for a number field 1e999 is refused by both.
- * Bare scalars are left out: jansson reads a byte beyond them, and none is a transaction.
+ * Left out: bare scalars (jansson reads a byte beyond them, and none is a transaction) and raw NUL bytes (jansson loses
+ * one that follows a number; we refuse it).
  */
 static int differs_by_design(enum decode_reason reason, const json_error_t *error)
 {
@@ -141,7 +142,7 @@ const char *decode_oracle_compare(const char *text, size_t len)
     size_t consumed;
     json_error_t error = {.line = 0};
     size_t first = decode_skip_space(text, len);
-    if (first < len && text[first] != '{' && text[first] != '[')
+    if ((first < len && text[first] != '{' && text[first] != '[') || memchr(text, '\0', len))
         return NULL;
     enum status status = decode_transaction(schema, text, len, &tx, &consumed, &fault);
     json_t *root = json_loadb(text, len, JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK | JSON_ALLOW_NUL, &error);

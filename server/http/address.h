@@ -1,0 +1,10 @@
+/* Listening sockets from text: "127.0.0.1:8080", "[::1]:8080", "localhost:0", "unix:/run/assay.sock". */
+#pragma once
+
+#include <stddef.h>
+
+#include "model/base/status.h"
+
+/* Binds and listens; *fd is the caller's to close. The real address (the port that 0 became) goes to text. For a Unix
+ * socket a stale file of the same name is replaced. STATUS_INVALID (not an address), STATUS_IO (can't be bound). */
+MUST_USE enum status address_listen(const char *address, int *fd, char *text, size_t text_size, struct error *err);

@@ -1,0 +1,221 @@
+#include "server/server.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "model/base/check.h"
+#include "model/base/clock.h"
+#include "server/decision_log.h"
+#include "server/log.h"
+
+enum { SOURCES_MAX = 8 };
+
+struct running {
+    struct server server; /* first: a source's `const struct server *` leads back here */
+    const struct settings *settings;
+    struct bundle *bundle;
+    struct decision_log *decision_log;
+    struct engine engine;
+    struct prepared *prepared;
+    const struct source *sources[SOURCES_MAX];
+    void *contexts[SOURCES_MAX];
+    size_t source_count, started;
+    _Atomic bool failed;
+};
+
+void server_block_signals(void)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGTERM);
+    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+}
+
+enum status server_engine(const struct parts *parts, const char *choice, const struct model *model, struct engine *engine,
+                          struct prepared **prepared, struct error *err)
+{
+    enum status status = STATUS_UNSUPPORTED;
+    (void)error_set(err, status, "engine '%s' is not part of this build", choice);
+    for (const struct backend *const *b = parts->backends; *b; b++) {
+        if (strcmp(choice, "auto") != 0 && strcmp(choice, (*b)->name) != 0)
+            continue;
+        status = engine_open(*b, engine, err);
+        if (status != STATUS_OK)
+            continue;
+        status = engine_prepare(engine, model, prepared, err);
+        if (status == STATUS_OK)
+            return STATUS_OK;
+        engine_close(engine);
+    }
+    return status;
+}
+
+static bool all_ready(const struct server *server, struct buf *why)
+{
+    const struct running *r = (const struct running *)(const void *)server;
+    bool ready = true;
+    for (size_t i = 0; i < r->source_count; i++) {
+        if (r->sources[i]->ready && !r->sources[i]->ready(r->contexts[i], why))
+            ready = false;
+    }
+    return ready;
+}
+
+static void fail(const struct server *server, const char *reason)
+{
+    struct running *r = (struct running *)(uintptr_t)server;
+    log_error("server.failed", LOG_TEXT("reason", reason));
+    atomic_store(&r->failed, true);
+    (void)kill(getpid(), SIGTERM); /* server_wait takes it */
+}
+
+static enum status make_pipeline(struct running *r, struct error *err)
+{
+    const struct settings *s = r->settings;
+    const struct pool_options pool_options = {
+        .slots = {[SOURCE_HTTP] = s->http_listen[0] ? (uint32_t)s->http_slots : 0,
+                  [SOURCE_KAFKA] = s->stream_input[0] ? (uint32_t)s->stream_slots : 0},
+        .columns = (uint32_t)plan_columns(r->bundle->plan),
+        .type = model_info(r->bundle->model)->input_type,
+    };
+    if (pool_options.slots[SOURCE_HTTP] + pool_options.slots[SOURCE_KAFKA] == 0)
+        return error_set(err, STATUS_INVALID, "nothing to serve: set http.listen, or stream.input for Kafka");
+    enum status status = pool_create(r->bundle->schema, &pool_options, &r->server.pool, err);
+    if (status != STATUS_OK)
+        return status;
+    const struct pipeline_options options = {.bundle = r->bundle, .engine = &r->engine, .prepared = r->prepared,
+                                             .pool = r->server.pool, .metrics = r->server.metrics, .decision_log = r->decision_log};
+    return pipeline_create(&options, &r->server.pipeline, err);
+}
+
+static enum status open_decision_log(struct running *r, const struct parts *parts, struct error *err)
+{
+    const struct settings *s = r->settings;
+    struct decision_writer writers[2];
+    size_t n = 0;
+    enum status status = STATUS_OK;
+    if (s->decision_log_file[0]) {
+        status = decision_file_open(s->decision_log_file, &writers[n], err);
+        n += status == STATUS_OK;
+    }
+    if (status == STATUS_OK && s->decision_log_topic[0]) {
+        if (!parts->decision_topic)
+            status = error_set(err, STATUS_UNSUPPORTED, "decision_log.topic: this build has no Kafka");
+        else
+            status = parts->decision_topic(s, &writers[n], err);
+        n += status == STATUS_OK;
+    }
+    if (status == STATUS_OK && n > 0)
+        return decision_log_create(writers, n, r->bundle, r->server.metrics, &r->decision_log, err);
+    while (status != STATUS_OK && n > 0) {
+        n--;
+        writers[n].close(writers[n].context);
+    }
+    return status;
+}
+
+static enum status start_sources(struct running *r, const struct parts *parts, struct error *err)
+{
+    for (const struct source *const *s = parts->sources; *s; s++) {
+        if (!(*s)->wanted(r->settings))
+            continue;
+        CHECK(r->source_count < SOURCES_MAX);
+        enum status status = (*s)->create(&r->server, &r->contexts[r->source_count], err);
+        if (status != STATUS_OK)
+            return error_prefix(err, status, "%s", (*s)->name);
+        r->sources[r->source_count++] = *s;
+    }
+    for (; r->started < r->source_count; r->started++) {
+        const struct source *s = r->sources[r->started];
+        enum status status = s->start(r->contexts[r->started], err);
+        if (status != STATUS_OK)
+            return error_prefix(err, status, "%s", s->name);
+    }
+    return STATUS_OK;
+}
+
+static enum status start_all(struct running *r, const struct parts *parts, struct error *err)
+{
+    static const char *const engines[] = {"auto", "cpu", "reference"}; /* as in options.def */
+    const struct settings *s = r->settings;
+    if (!s->bundle[0])
+        return error_set(err, STATUS_INVALID, "no bundle: set `bundle` in the configuration, or --set bundle=DIR");
+    enum status status = bundle_load(s->bundle, &r->bundle, err);
+    if (status == STATUS_OK)
+        status = server_engine(parts, engines[s->engine], r->bundle->model, &r->engine, &r->prepared, err);
+    if (status == STATUS_OK)
+        status = metrics_create(&r->server.metrics, err);
+    if (status == STATUS_OK)
+        status = metrics_model_set(r->server.metrics, r->bundle->name, r->bundle->version, r->bundle->digest, err);
+    if (status == STATUS_OK)
+        status = open_decision_log(r, parts, err);
+    if (status == STATUS_OK)
+        status = make_pipeline(r, err);
+    r->server.bundle = r->bundle;
+    if (status != STATUS_OK)
+        return status;
+    log_info("bundle.loaded", LOG_TEXT("model", r->bundle->name), LOG_TEXT("version", r->bundle->version),
+             LOG_TEXT("digest", r->bundle->digest), LOG_TEXT("engine", r->engine.backend->name));
+    return start_sources(r, parts, err);
+}
+
+enum status server_start(const struct parts *parts, const struct settings *settings, struct running **out, struct error *err)
+{
+    struct running *r = calloc(1, sizeof *r);
+    if (!r)
+        return error_set(err, STATUS_NO_MEMORY, "out of memory for the server");
+    r->settings = settings;
+    r->server.settings = settings;
+    r->server.record = (struct record_options){.features = settings->result_features, .timing = settings->result_timing};
+    r->server.ready = all_ready;
+    r->server.fail = fail;
+    enum status status = start_all(r, parts, err);
+    if (status != STATUS_OK) {
+        server_stop(r);
+        return status;
+    }
+    *out = r;
+    return STATUS_OK;
+}
+
+int server_wait(struct running *running)
+{
+    sigset_t set;
+    int number = 0;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigwait(&set, &number);
+    log_info("server.stopping", LOG_TEXT("signal", number == SIGINT ? "SIGINT" : "SIGTERM"));
+    return atomic_load(&running->failed) ? EXIT_FAILED : EXIT_DONE;
+}
+
+const struct server *server_view(const struct running *running)
+{
+    return &running->server;
+}
+
+void server_stop(struct running *running)
+{
+    struct running *r = running;
+    int64_t deadline_ns = clock_monotonic_ns() + r->settings->drain_s * 1000000000;
+    for (size_t i = r->started; i-- > 0;)
+        r->sources[i]->stop(r->contexts[i], deadline_ns);
+    for (size_t i = r->source_count; i-- > 0;)
+        r->sources[i]->destroy(r->contexts[i]);
+    pipeline_free(r->server.pipeline);
+    decision_log_free(r->decision_log);
+    pool_free(r->server.pool);
+    metrics_free(r->server.metrics);
+    if (r->prepared)
+        engine_release(&r->engine, r->prepared);
+    engine_close(&r->engine);
+    bundle_free(r->bundle);
+    free(r);
+}
