@@ -245,6 +245,21 @@ bool document_skip(struct document *d)
     return d->status == STATUS_OK;
 }
 
+const char *document_place(const struct document *d)
+{
+    return d->at;
+}
+
+bool document_f32s_at(struct document *d, const char *place, struct f32s *out)
+{
+    const char *back = d->at;
+    d->at = place;
+    bool ok = document_f32s(d, out);
+    if (ok)
+        d->at = back;
+    return ok;
+}
+
 static size_t utf8_length(const unsigned char *p, size_t left)
 {
     if (p[0] < 0x80)

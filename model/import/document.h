@@ -105,6 +105,11 @@ bool document_i32s(struct document *d, struct i32s *out);
 /* Passes over whatever comes next. */
 bool document_skip(struct document *d);
 
+/* The place of the value that comes next, for one that may be wanted only once more is known: pass over it, and read it by
+ * its place later, from inside the same array or one around it. */
+const char *document_place(const struct document *d);
+bool document_f32s_at(struct document *d, const char *place, struct f32s *out);
+
 /* For importers: fails the document with a message of their own about the value being read. Returns false. */
 bool document_fail(struct document *d, enum status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 bool document_out_of_memory(struct document *d);

@@ -207,6 +207,8 @@ static void read_version(struct xgboost *x)
         buf_string(&text, "XGBoost ");
         for (size_t i = 0; i < version.size && i < 3; i++)
             buf_format(&text, "%s%d", i ? "." : "", version.items[i]);
+        for (size_t i = 0; i < version.size && i < 2; i++)
+            x->version[i] = version.items[i];
         free(x->out->writer);
         x->out->writer = strdup(buf_text(&text));
     }
@@ -230,7 +232,7 @@ static void read_document(struct xgboost *x)
 static enum status load(const struct document_format *format, const struct import_file *file,
                         const struct model_options *options, struct imported *out, struct error *err)
 {
-    struct xgboost x = {.memory = import_memory_of(file->len), .out = out, .err = err, .features = -1};
+    struct xgboost x = {.memory = import_memory_of(file->len), .out = out, .err = err, .features = -1, .version = {INT32_MAX}};
     x.forest = out->forest = calloc(1, sizeof *out->forest);
     if (!x.forest)
         return error_set(err, STATUS_NO_MEMORY, "out of memory");

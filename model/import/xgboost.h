@@ -13,6 +13,8 @@ struct xgboost_tree {
     int64_t node_count, feature_count, leaf_size; /* tree_param; -1: not there */
     struct i32s left, right, feature, default_left, split_type;
     struct f32s condition, leaf_weights;
+    const char *base_weights; /* where they stand in the file, or NULL */
+    bool leaf_row_is_node;    /* the leaf's row of leaf_weights is its own number */
     struct i32s categories, category_nodes, category_segments, category_sizes;
     /* Made from them: the node's number in the forest, + 1; 0: not reached from the root. */
     uint32_t *number;
@@ -34,6 +36,7 @@ struct xgboost {
     bool any_vector_leaf;
     struct xgboost_tree tree;
 
+    int32_t version[2]; /* of the writer; the newest where the file does not say */
     enum xgboost_booster booster;
     bool has_learner, has_trees;
     char **names; /* [name_count], owned until they go to `out` */

@@ -2,7 +2,8 @@
  * The last step of reading an XGBoost model: what the trees mean together. Everything here is float32 in the library's own
  * order, since a margin must come out to the bit.
  *
- *     base_score     is in the space of the prediction; the objective says what margin it stands for
+ *     base_score     is in the space of the prediction; the objective says what margin it stands for; added first, but last
+ *                    by XGBoost before 1.3, and by its dart before 1.4
  *     tree_info      the output of each tree
  *     weight_drop    dart's weight of each tree: leaf = leaf * weight, rounded
  *     best_iteration rounds 0 .. best_iteration are kept, where the caller asks for the best trees
@@ -92,6 +93,11 @@ static enum status read_base_score(const struct xgboost *x, float *values, uint3
     return STATUS_OK;
 }
 
+static bool before(const struct xgboost *x, int32_t major, int32_t minor)
+{
+    return x->version[0] < major || (x->version[0] == major && x->version[1] < minor);
+}
+
 static float margin_of_base(enum base_space space, float base)
 {
     const float least = 1e-6f;
@@ -115,11 +121,14 @@ static enum status set_base(struct xgboost *x, const struct objective *objective
     struct forest *f = x->forest;
     f->base = calloc(f->outputs, sizeof *f->base);
     float *values = calloc(f->outputs, sizeof *values);
+    /* Until 1.2 binary:logitraw took its base score for a probability too. */
+    bool old_raw = before(x, 1, 3) && strcmp(objective->name, "binary:logitraw") == 0;
+    enum base_space space = old_raw ? BASE_LOGIT : objective->base;
     enum status status = STATUS_NO_MEMORY;
     if (f->base && values)
         status = read_base_score(x, values, f->outputs);
     for (uint32_t i = 0; status == STATUS_OK && i < f->outputs; i++) {
-        float margin = margin_of_base(objective->base, values[i]);
+        float margin = margin_of_base(space, values[i]);
         if (!isfinite(margin))
             status = error_set(x->err, STATUS_INVALID, "base_score %g is not possible with %s", (double)values[i], objective->name);
         else
@@ -245,7 +254,7 @@ static void describe(struct xgboost *x, const struct objective *objective)
     struct imported *out = x->out;
     f->input_type = f->sum_type = out->input_type = out->output_type = NUMBER_F32;
     f->features = out->features = (uint32_t)x->features;
-    f->base_first = true;
+    f->base_first = !before(x, 1, 3) && !(x->booster == XGBOOST_DART && before(x, 1, 4));
     f->category_rule = FOREST_CATEGORY_XGBOOST;
     f->link = objective->link;
     f->link_parameter = f->link_divisor = 1;

@@ -3,7 +3,7 @@
  * in the arrays, so only what is reached from the root is looked at, checked and kept, numbered anew in the file's order.
  *
  *     leaf      left == -1; its value is its split_condition, or, for leaves with several outputs, the row of leaf_weights
- *               that its right child names
+ *               that its right child names (before 3.1: the row of base_weights with the leaf's own number)
  *     number    x < split_condition goes left
  *     category  a member of the node's set goes RIGHT; its split_condition means nothing (older writers put NaN there)
  */
@@ -281,7 +281,7 @@ static bool add_leaf(struct xgboost *x, size_t node, struct forest_node *out)
     size_t count = t->leaf_size > 1 ? (size_t)t->leaf_size : 1;
     const float *values = &t->condition.items[node];
     if (count > 1) {
-        int64_t row = t->right.items[node];
+        int64_t row = t->leaf_row_is_node ? (int64_t)node : t->right.items[node];
         if (row < 0 || (uint64_t)row >= t->leaf_weights.size / count)
             return refuse(x, node, "row of leaf_weights", (long long)row);
         values = &t->leaf_weights.items[(size_t)row * count];
@@ -300,11 +300,13 @@ static bool room_for_leaves(struct xgboost *x, uint32_t leaves)
 {
     struct forest *f = x->forest;
     size_t size = x->tree.leaf_size > 1 ? (size_t)x->tree.leaf_size : 1;
-    if (size > 1 && x->tree.leaf_weights.size == 0)
-        return document_fail(&x->d, STATUS_UNSUPPORTED,
-                             "leaves with %zu outputs as versions before 3.1 wrote them; save the model again with XGBoost 3.1 "
-                             "or later, or train with multi_strategy=one_output_per_tree",
-                             size);
+    x->tree.leaf_row_is_node = size > 1 && x->tree.leaf_weights.size == 0;
+    if (x->tree.leaf_row_is_node) {
+        if (!x->tree.base_weights)
+            return document_fail(&x->d, STATUS_INVALID, "neither leaf_weights nor base_weights for leaves of %zu values", size);
+        if (!document_f32s_at(&x->d, x->tree.base_weights, &x->tree.leaf_weights))
+            return false;
+    }
     if (leaves > (UINT32_MAX - f->entry_count) / size)
         return document_out_of_memory(&x->d);
     size_t total = f->entry_count + (size_t)leaves * size;
@@ -364,8 +366,11 @@ void xgboost_read_tree(struct xgboost *x)
             fields[i].real->size = 0;
     }
     t->node_count = t->feature_count = t->leaf_size = -1;
+    t->base_weights = NULL;
     struct span key;
     for (document_object(&x->d); document_key(&x->d, &key);) {
+        if (span_equal(key, "base_weights", 12))
+            t->base_weights = document_place(&x->d);
         if (span_equal(key, "tree_param", 10))
             read_param(x);
         else

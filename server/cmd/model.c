@@ -17,7 +17,7 @@ static const struct {
 
 enum { VERBS = sizeof verbs / sizeof verbs[0] };
 
-int command_model(const struct parts *parts, int argc, char **argv)
+int cmd_model(const struct parts *parts, int argc, char **argv)
 {
     static const struct args_option options[] = {{.name = NULL}};
     static const struct args_spec spec = {
