@@ -97,3 +97,19 @@ void record_write(struct buf *out, const struct txn *txn, const struct rows *row
         write_timing(out, &txn->times);
     buf_char(out, '}');
 }
+
+void record_write_fault(struct buf *out, const struct schema *schema, const struct decode_fault *fault)
+{
+    struct buf detail = {0};
+    decode_fault_describe(schema, fault, &detail);
+    LITERAL(out, "\"detail\":");
+    buf_json_string(out, buf_text(&detail), detail.len);
+    buf_free(&detail);
+    LITERAL(out, ",\"reason\":");
+    write_text(out, decode_reason_label(fault->reason));
+    if (fault->field >= 0) {
+        LITERAL(out, ",\"field\":");
+        write_text(out, schema_field(schema, (size_t)fault->field)->path);
+    }
+    buf_format(out, ",\"offset\":%u", fault->offset);
+}

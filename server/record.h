@@ -26,3 +26,5 @@ void record_write_number(struct buf *out, double value, enum number_type type);
 void record_write_score(struct buf *out, const struct txn *txn);
 /* `,"features":{"name":value,…}` of the transaction's row. */
 void record_write_features(struct buf *out, const struct txn *txn, const struct rows *rows);
+/* `"detail":"…","reason":"type","field":"amount","offset":29` of a refused document. */
+void record_write_fault(struct buf *out, const struct schema *schema, const struct decode_fault *fault);

@@ -50,22 +50,12 @@ struct answer http_problem(struct request *r, unsigned status, const char *detai
 void http_problem_transaction(struct buf *out, const struct request *r, const struct txn *txn, int64_t item)
 {
     bool failed = txn->outcome == OUTCOME_FAILED;
-    const struct schema *schema = r->http->server->bundle->schema;
     begin(out, failed ? 500 : 400);
     if (failed) {
         buf_string(out, ",\"detail\":\"the model could not be computed\"");
     } else {
-        struct buf detail = {0};
-        decode_fault_describe(schema, &txn->fault, &detail);
-        write_member(out, "detail", buf_text(&detail), detail.len);
-        buf_free(&detail);
-        const char *label = decode_reason_label(txn->fault.reason);
-        write_member(out, "reason", label, strlen(label));
-        if (txn->fault.field >= 0) {
-            const char *path = schema_field(schema, (size_t)txn->fault.field)->path;
-            write_member(out, "field", path, strlen(path));
-        }
-        buf_format(out, ",\"offset\":%u", txn->fault.offset);
+        buf_char(out, ',');
+        record_write_fault(out, r->http->server->bundle->schema, &txn->fault);
     }
     if (item >= 0)
         buf_format(out, ",\"item\":%lld", (long long)item);

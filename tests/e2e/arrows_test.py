@@ -27,7 +27,7 @@ THIRD_PARTY = {
     "microhttpd.h": ("server/http/", "bench/", "server/cmd/bench"),
     "jansson.h": ("bench/", "server/cmd/bench", "server/kafka/"),
     "yaml.h": ("model/base/yaml.c",),
-    "openssl/": ("model/bundle", "model/base/"),
+    "openssl/": ("server/decision_log.c", "model/bundle", "model/base/"),
     "cuda": ("kernels/cuda/",),
     "cublas": ("kernels/cuda/",),
 }

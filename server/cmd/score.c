@@ -1,0 +1,247 @@
+/*
+ * assay score: the server's path over a file. A line of JSON in, a line of JSON out, in the same order: a result record
+ * with the bytes that the server gives, or what is wrong with the line.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "model/base/check.h"
+#include "model/base/clock.h"
+#include "server/cmd/args.h"
+#include "server/progress.h"
+#include "server/record.h"
+#include "server/server.h"
+
+enum { CHUNK = 256, READ_BYTES = 1 << 20, LINE_MAX_BYTES = 16 << 20 };
+
+struct scorer {
+    struct bundle *bundle;
+    struct engine engine;
+    struct prepared *prepared;
+    struct metrics *metrics;
+    struct pool *pool;
+    struct pipeline *pipeline;
+    struct worker *worker;
+    struct record_options record;
+    FILE *in, *out;
+    struct buf input, output;
+    struct txn *txns[CHUNK], *accepted[CHUNK];
+    uint64_t lines, rejected; /* lines read, blank ones not counted; those that were refused or failed */
+    uint64_t bytes;
+    struct progress progress;
+};
+
+static void nothing(void *owner, struct txn *const *txns, uint32_t n)
+{
+    (void)owner, (void)txns, (void)n; /* answers are read from the slots, in order */
+}
+
+static void write_answers(struct scorer *s, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const struct txn *txn = s->txns[i];
+        s->lines++;
+        if (txn->outcome == OUTCOME_SCORED) {
+            record_write(&s->output, txn, pool_rows(s->pool), &s->record);
+        } else {
+            s->rejected++;
+            buf_format(&s->output, "{\"error\":{\"line\":%llu,", (unsigned long long)s->lines);
+            if (txn->outcome == OUTCOME_REJECTED)
+                record_write_fault(&s->output, s->bundle->schema, &txn->fault);
+            else
+                buf_string(&s->output, "\"detail\":\"the model could not be computed\"");
+            buf_string(&s->output, "}}");
+        }
+        buf_char(&s->output, '\n');
+    }
+}
+
+/* Scores the n decoded lines and appends their answers. */
+static enum status finish_chunk(struct scorer *s, uint32_t n, struct error *err)
+{
+    uint32_t accepted = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (s->txns[i]->outcome != OUTCOME_REJECTED)
+            s->accepted[accepted++] = s->txns[i];
+    }
+    if (accepted > 0)
+        pipeline_score(s->worker, s->accepted, accepted, nothing, NULL);
+    write_answers(s, n);
+    int64_t now = clock_monotonic_ns();
+    for (uint32_t i = 0; i < n; i++)
+        pipeline_finish(s->worker, s->txns[i], now);
+    if (s->output.failed)
+        return error_set(err, STATUS_NO_MEMORY, "out of memory for the results");
+    if (fwrite(s->output.data, 1, s->output.len, s->out) != s->output.len)
+        return error_set(err, STATUS_IO, "writing results: %s", strerror(errno));
+    buf_clear(&s->output);
+    progress_update(&s->progress, s->lines, s->bytes);
+    return STATUS_OK;
+}
+
+static void decode_line(struct scorer *s, struct txn *txn, const char *line, size_t len)
+{
+    size_t consumed;
+    txn->outcome = OUTCOME_FAILED;
+    if (pipeline_decode(s->worker, txn, line, len, clock_monotonic_ns(), &consumed) != STATUS_OK)
+        return;
+    size_t after = consumed + decode_skip_space(line + consumed, len - consumed);
+    if (after < len) {
+        txn->outcome = OUTCOME_REJECTED;
+        txn->fault = (struct decode_fault){DECODE_TRAILING, -1, (uint32_t)after};
+    }
+}
+
+/* Scores the whole lines of the input buffer (at the end of the file the last one too) and keeps the rest. */
+static enum status score_lines(struct scorer *s, bool at_end, struct error *err)
+{
+    const char *at = s->input.data, *end = at + s->input.len;
+    uint32_t n = 0;
+    enum status status = STATUS_OK;
+    while (at < end && status == STATUS_OK) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        if (!newline && !at_end)
+            break;
+        const char *stop = newline ? newline : end;
+        size_t len = (size_t)(stop - at);
+        if (decode_skip_space(at, len) < len)
+            decode_line(s, s->txns[n++], at, len);
+        at = newline ? newline + 1 : end;
+        if (n == CHUNK) {
+            status = finish_chunk(s, n, err);
+            n = 0;
+        }
+    }
+    if (n > 0 && status == STATUS_OK)
+        status = finish_chunk(s, n, err);
+    size_t rest = (size_t)(end - at);
+    memmove(s->input.data, at, rest);
+    s->input.len = rest;
+    return status;
+}
+
+static enum status score_file(struct scorer *s, struct error *err)
+{
+    for (;;) {
+        char *to = buf_reserve(&s->input, READ_BYTES);
+        if (!to || s->input.len > LINE_MAX_BYTES)
+            return error_set(err, STATUS_LIMIT, "line %llu is longer than %d MB", (unsigned long long)s->lines + 1, LINE_MAX_BYTES >> 20);
+        size_t got = fread(to, 1, READ_BYTES, s->in);
+        if (got == 0 && ferror(s->in))
+            return error_set(err, STATUS_IO, "reading transactions: %s", strerror(errno));
+        s->input.len += got;
+        s->bytes += got;
+        enum status status = score_lines(s, got == 0, err);
+        if (status != STATUS_OK || got == 0)
+            return status;
+    }
+}
+
+static enum status open_files(struct scorer *s, const char *in, const char *out, struct error *err)
+{
+    s->in = strcmp(in, "-") == 0 ? stdin : fopen(in, "rb");
+    if (!s->in)
+        return error_set(err, STATUS_IO, "%s: %s", in, strerror(errno));
+    s->out = strcmp(out, "-") == 0 ? stdout : fopen(out, "wb");
+    if (!s->out)
+        return error_set(err, STATUS_IO, "%s: %s", out, strerror(errno));
+    struct stat st;
+    bool sized = fstat(fileno(s->in), &st) == 0 && S_ISREG(st.st_mode);
+    progress_begin(&s->progress, sized ? (uint64_t)st.st_size : 0);
+    return STATUS_OK;
+}
+
+static enum status open_scorer(struct scorer *s, const struct parts *parts, const char *dir, const char *engine, struct error *err)
+{
+    enum status status = bundle_load(dir, &s->bundle, err);
+    if (status == STATUS_OK)
+        status = server_engine(parts, engine, s->bundle->model, &s->engine, &s->prepared, err);
+    if (status == STATUS_OK)
+        status = metrics_create(&s->metrics, err);
+    if (status != STATUS_OK)
+        return status;
+    const struct pool_options pool = {.slots = {[SOURCE_FILE] = CHUNK},
+                                      .columns = (uint32_t)plan_columns(s->bundle->plan),
+                                      .type = model_info(s->bundle->model)->input_type};
+    status = pool_create(s->bundle->schema, &pool, &s->pool, err);
+    if (status != STATUS_OK)
+        return status;
+    CHECK(pool_take(s->pool, SOURCE_FILE, s->txns, CHUNK) == CHUNK);
+    const struct pipeline_options options = {.bundle = s->bundle, .engine = &s->engine, .prepared = s->prepared,
+                                             .pool = s->pool, .metrics = s->metrics};
+    status = pipeline_create(&options, &s->pipeline, err);
+    return status == STATUS_OK ? worker_create(s->pipeline, SOURCE_FILE, CHUNK, &s->worker, err) : status;
+}
+
+static enum status close_scorer(struct scorer *s, enum status status, struct error *err)
+{
+    if (s->out && fflush(s->out) != 0 && status == STATUS_OK)
+        status = error_set(err, STATUS_IO, "writing results: %s", strerror(errno));
+    if (s->in && s->in != stdin)
+        (void)fclose(s->in);
+    if (s->out && s->out != stdout)
+        (void)fclose(s->out);
+    worker_free(s->worker);
+    pipeline_free(s->pipeline);
+    if (s->pool && s->txns[0])
+        pool_give(s->pool, s->txns, CHUNK);
+    pool_free(s->pool);
+    metrics_free(s->metrics);
+    if (s->prepared)
+        engine_release(&s->engine, s->prepared);
+    engine_close(&s->engine);
+    bundle_free(s->bundle);
+    buf_free(&s->input);
+    buf_free(&s->output);
+    return status;
+}
+
+int cmd_score(const struct parts *parts, int argc, char **argv)
+{
+    const char *dir = NULL, *in = "-", *out = "-", *engine = "auto";
+    bool strict = false;
+    struct scorer s = {.lines = 0};
+    const struct args_option options[] = {
+        {.name = "bundle", .kind = ARGS_TEXT, .out = &dir, .value = "DIR", .help = "bundle to score with"},
+        {.name = "in", .kind = ARGS_TEXT, .out = &in, .value = "FILE", .help = "transactions, one JSON object a line; -: stdin"},
+        {.name = "out", .kind = ARGS_TEXT, .out = &out, .value = "FILE", .help = "results, one a line in the same order; -: stdout"},
+        {.name = "features", .kind = ARGS_FLAG, .out = &s.record.features, .help = "put the feature row into every result"},
+        {.name = "timing", .kind = ARGS_FLAG, .out = &s.record.timing, .help = "put microseconds of each stage into every result"},
+        {.name = "strict", .kind = ARGS_FLAG, .out = &strict, .help = "exit with 1 when any line could not be scored"},
+        {.name = "engine", .kind = ARGS_TEXT, .out = &engine, .value = "NAME", .help = "auto, cpu or reference"},
+        {.name = NULL},
+    };
+    const struct args_spec spec = {
+        .usage = "assay score --bundle DIR [--in FILE] [--out FILE]",
+        .summary = "Scores transactions from a file, through the same path and to the same bytes as the server. A line that can't be\n"
+                   "scored gives a line {\"error\":{...}} in its place; blank lines are skipped.",
+        .examples = "  assay score --bundle config/bundles/card-fraud < transactions.jsonl > results.jsonl\n"
+                    "  assay gen --transactions 1000 | assay score --bundle config/bundles/card-fraud --features",
+        .options = options,
+    };
+    enum args_result parsed = args_parse(&spec, argc, argv, NULL, NULL);
+    if (parsed != ARGS_RUN)
+        return parsed == ARGS_EXIT_DONE ? EXIT_DONE : EXIT_USAGE;
+    if (!dir) {
+        (void)fprintf(stderr, "assay: --bundle is needed\nusage: %s\n", spec.usage);
+        return EXIT_USAGE;
+    }
+    struct error err = {""};
+    enum status status = open_scorer(&s, parts, dir, engine, &err);
+    if (status == STATUS_OK)
+        status = open_files(&s, in, out, &err);
+    if (status == STATUS_OK) {
+        status = score_file(&s, &err);
+        progress_end(&s.progress, s.lines);
+    }
+    status = close_scorer(&s, status, &err);
+    if (status != STATUS_OK)
+        (void)fprintf(stderr, "assay: %s\n", err.message);
+    else if (s.rejected > 0)
+        (void)fprintf(stderr, "assay: %llu of %llu lines could not be scored; see their \"error\"\n", (unsigned long long)s.rejected,
+                      (unsigned long long)s.lines);
+    return status != STATUS_OK || (strict && s.rejected > 0) ? EXIT_FAILED : EXIT_DONE;
+}

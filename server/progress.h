@@ -1,0 +1,17 @@
+/* A progress line on a terminal: rows, rate and, where the end is known, what is left. Silent elsewhere. One thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct progress {
+    bool shown;
+    int64_t start_ns, next_ns;
+    uint64_t total; /* bytes of input, 0: unknown */
+};
+
+/* total: bytes of the input, or 0. */
+void progress_begin(struct progress *p, uint64_t total);
+/* Call as often as you like: it prints at most five times a second. */
+void progress_update(struct progress *p, uint64_t rows, uint64_t done);
+void progress_end(struct progress *p, uint64_t rows);
