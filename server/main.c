@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kernels/cpu/backend_cpu.h"
 #include "kernels/ref/backend_reference.h"
 #include "model/base/nearest.h"
 #include "server/cmd/command.h"
@@ -18,7 +19,8 @@ static const struct command {
     {NULL, NULL, NULL},
 };
 
-static const struct backend *const backends[] = {&backend_reference, NULL};
+static const struct backend *const backends[] = {&backend_cpu, &backend_reference, &backend_cpu_scalar,
+                                                 &backend_cpu_avx2, &backend_cpu_avx512, NULL};
 static const struct source *const sources[] = {NULL};
 
 static void print_usage(FILE *out)

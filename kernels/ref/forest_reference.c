@@ -41,7 +41,7 @@ static bool is_missing(const struct forest_node *node, double x)
     return false;
 }
 
-static bool takes_yes(const struct forest *forest, const struct forest_node *node, const void *row)
+bool forest_reference_takes_yes(const struct forest *forest, const struct forest_node *node, const void *row)
 {
     double x = feature_value(forest, row, node->feature);
     if (is_missing(node, x))
@@ -74,7 +74,7 @@ static const struct forest_node *walk(const struct forest *forest, uint32_t root
 {
     const struct forest_node *node = &forest->nodes[root];
     while (node->op != FOREST_LEAF)
-        node = &forest->nodes[takes_yes(forest, node, row) ? node->yes : node->no];
+        node = &forest->nodes[forest_reference_takes_yes(forest, node, row) ? node->yes : node->no];
     return node;
 }
 
@@ -101,24 +101,39 @@ static void add(const struct forest *forest, double *margin, double value)
         *margin += value;
 }
 
-static void row_margins(const struct forest *forest, const void *row, double *margins)
+void forest_reference_add_leaf(const struct forest *forest, const struct forest_tree *tree, const struct forest_node *leaf,
+                               const void *row, double *margins)
+{
+    if (leaf->set) {
+        add(forest, &margins[tree->output], linear_value(forest, leaf, row));
+        return;
+    }
+    for (uint32_t e = leaf->yes; e < leaf->yes + leaf->no; e++)
+        add(forest, &margins[forest->leaf_outputs ? forest->leaf_outputs[e] : tree->output], forest->leaf_values[e]);
+}
+
+void forest_reference_start(const struct forest *forest, double *margins)
 {
     for (uint32_t o = 0; o < forest->outputs; o++)
         margins[o] = forest->base_first ? forest->base[o] : 0.0;
+}
+
+void forest_reference_finish(const struct forest *forest, double *margins)
+{
+    if (forest->base_first)
+        return;
+    for (uint32_t o = 0; o < forest->outputs; o++)
+        add(forest, &margins[o], forest->base[o]);
+}
+
+static void row_margins(const struct forest *forest, const void *row, double *margins)
+{
+    forest_reference_start(forest, margins);
     for (uint32_t t = 0; t < forest->tree_count; t++) {
         const struct forest_tree *tree = &forest->trees[t];
-        const struct forest_node *leaf = walk(forest, tree->root, row);
-        if (leaf->set) {
-            add(forest, &margins[tree->output], linear_value(forest, leaf, row));
-            continue;
-        }
-        for (uint32_t e = leaf->yes; e < leaf->yes + leaf->no; e++)
-            add(forest, &margins[forest->leaf_outputs ? forest->leaf_outputs[e] : tree->output], forest->leaf_values[e]);
+        forest_reference_add_leaf(forest, tree, walk(forest, tree->root, row), row, margins);
     }
-    if (!forest->base_first) {
-        for (uint32_t o = 0; o < forest->outputs; o++)
-            add(forest, &margins[o], forest->base[o]);
-    }
+    forest_reference_finish(forest, margins);
 }
 
 void forest_reference_margins(const struct forest *forest, const struct rows *rows, const uint32_t *slots, uint32_t n,

@@ -1,0 +1,123 @@
+#include "kernels/cpu/backend_cpu.h"
+
+#include <stdlib.h>
+
+#include "kernels/cpu/plan.h"
+#include "model/base/check.h"
+#include "model/forest.h"
+#include "model/link.h"
+#include "model/model.h"
+
+struct prepared {
+    const struct forest *forest; /* borrowed from the model, which outlives this */
+    struct plan *plan;
+};
+
+/* The context is the instruction set to use, held in a static. */
+static const enum isa scalar = ISA_SCALAR, avx2 = ISA_AVX2, avx512 = ISA_AVX512;
+
+static enum status open_with(const enum isa *isa, void **context, struct error *err)
+{
+    if (*isa > isa_best())
+        return error_set(err, STATUS_UNSUPPORTED, "this processor has no %s; the best it has is %s", isa_name(*isa),
+                         isa_name(isa_best()));
+    *context = (void *)(uintptr_t)isa;
+    return STATUS_OK;
+}
+
+static enum status open_best(void **context, struct error *err)
+{
+    enum isa best = isa_best();
+    return open_with(best == ISA_AVX512 ? &avx512 : best == ISA_AVX2 ? &avx2 : &scalar, context, err);
+}
+
+static enum status open_scalar(void **context, struct error *err)
+{
+    return open_with(&scalar, context, err);
+}
+
+static enum status open_avx2(void **context, struct error *err)
+{
+    return open_with(&avx2, context, err);
+}
+
+static enum status open_avx512(void **context, struct error *err)
+{
+    return open_with(&avx512, context, err);
+}
+
+static void cpu_close(void *context)
+{
+    (void)context;
+}
+
+static void cpu_release(void *context, struct prepared *prepared)
+{
+    (void)context;
+    plan_free(prepared->plan);
+    free(prepared);
+}
+
+static enum status cpu_prepare(void *context, const struct model *model, struct prepared **out, struct error *err)
+{
+    const struct forest *forest = model_forest(model);
+    if (!forest)
+        return error_set(err, STATUS_UNSUPPORTED, "the CPU backend computes forests only");
+    struct prepared *prepared = calloc(1, sizeof *prepared);
+    if (!prepared)
+        return error_set(err, STATUS_NO_MEMORY, "out of memory");
+    prepared->forest = forest;
+    struct plan_options options = {.isa = *(const enum isa *)context};
+    enum status status = plan_make(forest, &options, &prepared->plan, err);
+    if (status != STATUS_OK) {
+        free(prepared);
+        return status;
+    }
+    *out = prepared;
+    return STATUS_OK;
+}
+
+static enum status cpu_submit(void *context, const struct prepared *prepared, struct batch *batch)
+{
+    (void)context;
+    const struct forest *f = prepared->forest;
+    CHECK(batch->rows->type == f->input_type && batch->rows->columns >= f->features);
+    uint32_t scores = link_scores(f->link, f->outputs);
+    plan_margins(prepared->plan, batch->rows, batch->slots, batch->n, batch->margins);
+    for (uint32_t i = 0; i < batch->n; i++)
+        link_apply(f->link, f->link_parameter, f->link_divisor, batch->margins + (size_t)i * f->outputs,
+                   batch->scores + (size_t)i * scores, f->outputs);
+    batch->done(batch, STATUS_OK);
+    return STATUS_OK;
+}
+
+static void cpu_limits(void *context, const struct prepared *prepared, struct backend_limits *out)
+{
+    (void)context;
+    (void)prepared;
+    *out = (struct backend_limits){.batch_max = 1 << 16, .in_flight_max = UINT32_MAX, .synchronous = true};
+}
+
+static void cpu_describe(void *context, const struct prepared *prepared, struct buf *out)
+{
+    (void)context;
+    plan_describe(prepared->plan, out);
+}
+
+#define CPU_BACKEND(suffix, shown_name, open_function, shown_summary)                                                            \
+    const struct backend backend_cpu##suffix = {                                                                                 \
+        .name = shown_name,                                                                                                      \
+        .summary = shown_summary,                                                                                                \
+        .open = open_function,                                                                                                   \
+        .close = cpu_close,                                                                                                      \
+        .prepare = cpu_prepare,                                                                                                  \
+        .release = cpu_release,                                                                                                  \
+        .submit = cpu_submit,                                                                                                    \
+        .limits = cpu_limits,                                                                                                    \
+        .describe = cpu_describe,                                                                                                \
+    }
+
+CPU_BACKEND(, "cpu", open_best, "the fastest kernels that this processor has");
+CPU_BACKEND(_scalar, "cpu-scalar", open_scalar, "portable kernels");
+CPU_BACKEND(_avx2, "cpu-avx2", open_avx2, "kernels for AVX2");
+CPU_BACKEND(_avx512, "cpu-avx512", open_avx512, "kernels for AVX-512 with VBMI");

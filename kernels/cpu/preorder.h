@@ -1,0 +1,12 @@
+/* The nodes of a tree that can be reached, parents before children. */
+#pragma once
+
+#include <stdint.h>
+
+#include "model/forest.h"
+
+/* Most nodes that a tree of the forest has: room for forest_preorder's answer. */
+uint32_t forest_largest_tree(const struct forest *forest);
+
+/* Writes the numbers of the nodes below `root`, it first, each no branch before its yes branch; returns how many. */
+uint32_t forest_preorder(const struct forest *forest, uint32_t root, uint32_t *out);

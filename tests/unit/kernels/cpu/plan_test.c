@@ -1,0 +1,190 @@
+/*
+ * Every kernel against the reference: forests of all shapes, hostile rows, batches of all sizes, any position, repeated slots.
+ * Margins must be equal to the bit.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kernels/cpu/plan.h"
+#include "kernels/ref/forest_reference.h"
+#include "tests/support/forest_make.h"
+
+enum { ROWS = 500, BATCH_MAX = 1000 };
+enum { ORDERED_OPS = 1 << FOREST_LT | 1 << FOREST_LE | 1 << FOREST_GT | 1 << FOREST_GE };
+enum { ALL_OPS = ORDERED_OPS | 1 << FOREST_EQ | 1 << FOREST_NE | 1 << FOREST_MEMBER };
+enum { ALL_MISSING = 15 };
+
+static const struct forest_recipe recipes[] = {
+    {.name = "depth 6", .features = 30, .outputs = 1, .trees = 130, .depth = 6, .cuts = 255, .base_first = true},
+    {.name = "depth 6, missing either way", .features = 20, .outputs = 1, .trees = 100, .depth = 6, .cuts = 60, .base_first = true,
+     .missing_mixed = true},
+    {.name = "depth 8", .features = 30, .outputs = 1, .trees = 70, .depth = 8, .cuts = 255, .base_first = true},
+    {.name = "depth 7, 100 inputs", .features = 100, .outputs = 1, .trees = 70, .depth = 7, .cuts = 40, .base_first = true},
+    {.name = "depth 5, 200 inputs", .features = 200, .outputs = 1, .trees = 70, .depth = 5, .cuts = 40, .base_first = true},
+    {.name = "depth 6, 700 inputs", .features = 700, .outputs = 1, .trees = 70, .depth = 6, .cuts = 20, .base_first = true},
+    {.name = "depth 1", .features = 3, .outputs = 1, .trees = 1, .depth = 1, .cuts = 2, .base_first = true},
+    {.name = "leaves alone", .features = 3, .outputs = 1, .trees = 3, .depth = 1, .leaves = 1, .base_first = true},
+    {.name = "63 leaves, float64", .features = 30, .outputs = 1, .trees = 130, .depth = 20, .leaves = 63, .cuts = 255,
+     .input_type = NUMBER_F64, .sum_type = NUMBER_F64, .ops = 1 << FOREST_LE, .missing = ALL_MISSING, .missing_mixed = true,
+     .tiny_is_zero = true},
+    {.name = "255 leaves, float64", .features = 30, .outputs = 1, .trees = 70, .depth = 40, .leaves = 255, .cuts = 250,
+     .input_type = NUMBER_F64, .sum_type = NUMBER_F64, .ops = 1 << FOREST_LE, .missing = 1 << FOREST_MISSING_ZERO,
+     .missing_mixed = true, .tiny_is_zero = true},
+    {.name = "63 leaves, float32", .features = 10, .outputs = 1, .trees = 100, .depth = 30, .leaves = 63, .cuts = 100, .base_first = true},
+    {.name = "255 leaves, float32 rows, float64 sums", .features = 10, .outputs = 1, .trees = 70, .depth = 30, .leaves = 255, .cuts = 100,
+     .sum_type = NUMBER_F64},
+    {.name = "700 leaves", .features = 10, .outputs = 1, .trees = 40, .depth = 30, .leaves = 700, .cuts = 200, .base_first = true},
+    {.name = "depth 11", .features = 16, .outputs = 1, .trees = 20, .depth = 11, .cuts = 200, .base_first = true},
+    {.name = "depth 200", .features = 5, .outputs = 1, .trees = 3, .depth = 200, .leaves = 400, .cuts = 100, .base_first = true},
+    {.name = "more cuts than a byte holds", .features = 4, .outputs = 1, .trees = 60, .depth = 7, .cuts = 0, .base_first = true},
+    {.name = "more cuts than a byte holds, float64", .features = 4, .outputs = 1, .trees = 60, .depth = 7, .cuts = 2000,
+     .input_type = NUMBER_F64, .sum_type = NUMBER_F64, .ops = 1 << FOREST_LE},
+    {.name = "as many cuts as a byte holds", .features = 3, .outputs = 1, .trees = 60, .depth = 6, .cuts = 255, .base_first = true},
+    {.name = "far too many cuts", .features = 4, .outputs = 1, .trees = 60, .depth = 12, .leaves = 3000, .cuts = 0, .base_first = true},
+    {.name = "all comparisons", .features = 8, .outputs = 1, .trees = 80, .depth = 6, .cuts = 30, .ops = ORDERED_OPS,
+     .missing = ALL_MISSING, .missing_mixed = true},
+    {.name = "all tests, XGBoost categories", .features = 8, .outputs = 1, .trees = 40, .depth = 6, .cuts = 30, .ops = ALL_OPS,
+     .missing = ALL_MISSING, .missing_mixed = true, .base_first = true},
+    {.name = "all tests, LightGBM categories", .features = 8, .outputs = 1, .trees = 40, .depth = 12, .leaves = 31, .cuts = 30,
+     .ops = ALL_OPS, .missing = ALL_MISSING, .missing_mixed = true, .input_type = NUMBER_F64, .sum_type = NUMBER_F64,
+     .tiny_is_zero = true, .category_rule = FOREST_CATEGORY_LIGHTGBM},
+    {.name = "5 outputs", .features = 30, .outputs = 5, .trees = 150, .depth = 6, .cuts = 100, .base_first = true},
+    {.name = "70 outputs", .features = 9, .outputs = 70, .trees = 150, .depth = 9, .leaves = 31, .cuts = 100},
+    {.name = "leaf outputs, all one", .features = 9, .outputs = 3, .trees = 90, .depth = 6, .cuts = 100, .leaf_outputs = true},
+    {.name = "several values a leaf", .features = 9, .outputs = 4, .trees = 90, .depth = 6, .cuts = 100, .vector_leaves = true},
+    {.name = "linear leaves", .features = 9, .outputs = 2, .trees = 60, .depth = 9, .leaves = 31, .cuts = 100, .linear_leaves = true,
+     .input_type = NUMBER_F64, .sum_type = NUMBER_F64, .ops = 1 << FOREST_LE, .tiny_is_zero = true},
+};
+enum { RECIPES = sizeof recipes / sizeof recipes[0] };
+
+static const uint32_t batches[] = {1, 2, 7, 8, 33, 64, 65, 130, BATCH_MAX};
+
+struct fixture {
+    struct forest *forest;
+    struct rows rows;
+    uint32_t slots[BATCH_MAX];
+    double *expected; /* [BATCH_MAX][outputs] of slots */
+    double *margins;
+};
+
+static void setup(struct fixture *f, const struct forest_recipe *recipe)
+{
+    uint64_t random = 99;
+    f->forest = forest_make(recipe, 7);
+    forest_make_rows(f->forest, ROWS, 8, &f->rows);
+    for (uint32_t i = 0; i < BATCH_MAX; i++)
+        f->slots[i] = random_below(&random, ROWS);
+    size_t size = (size_t)BATCH_MAX * recipe->outputs * sizeof(double);
+    f->expected = malloc(size);
+    f->margins = malloc(size);
+    assert_non_null(f->expected);
+    assert_non_null(f->margins);
+    forest_reference_margins(f->forest, &f->rows, f->slots, BATCH_MAX, f->expected);
+}
+
+static void teardown(struct fixture *f)
+{
+    free(f->expected);
+    free(f->margins);
+    free((void *)(uintptr_t)f->rows.base);
+    forest_free(f->forest);
+}
+
+/* NaN has many bit patterns, one meaning. */
+static bool same(double a, double b)
+{
+    return memcmp(&a, &b, sizeof a) == 0 || (a != a && b != b);
+}
+
+static void check_batch(struct fixture *f, const struct plan *plan, const char *what, uint32_t from, uint32_t n)
+{
+    uint32_t outputs = f->forest->outputs;
+    memset(f->margins, 0xff, (size_t)n * outputs * sizeof(double));
+    plan_margins(plan, &f->rows, f->slots + from, n, f->margins);
+    for (uint32_t i = 0; i < n * outputs; i++) {
+        double expected = f->expected[(size_t)from * outputs + i];
+        if (!same(f->margins[i], expected))
+            fail_msg("%s: batch of %u from %u, row %u, output %u: %a, not %a", what, n, from, i / outputs, i % outputs,
+                     f->margins[i], expected);
+    }
+}
+
+static void check_plan(struct fixture *f, const struct plan *plan, const char *what)
+{
+    for (size_t b = 0; b < sizeof batches / sizeof batches[0]; b++) {
+        for (uint32_t from = 0; from + batches[b] <= BATCH_MAX; from += batches[b] < 64 ? 111 : 300)
+            check_batch(f, plan, what, from, batches[b]);
+    }
+}
+
+static const enum plan_kernel kernels[] = {PLAN_ANY, PLAN_REFERENCE, PLAN_WALK};
+static const char *const kernel_names[] = {"any", "reference", "walk"};
+
+static void check_recipe(const struct forest_recipe *recipe, enum isa isa, unsigned ran[])
+{
+    struct fixture f;
+    setup(&f, recipe);
+    for (size_t k = 0; k < sizeof kernels / sizeof kernels[0]; k++) {
+        struct plan_options options = {.isa = isa, .few = kernels[k], .many = kernels[k]};
+        struct plan *plan = NULL;
+        struct error err;
+        enum status status = plan_make(f.forest, &options, &plan, &err);
+        if (status == STATUS_UNSUPPORTED && kernels[k] != PLAN_ANY)
+            continue;
+        assert_int_equal(status, STATUS_OK);
+        char what[200];
+        (void)snprintf(what, sizeof what, "%s, %s, %s", recipe->name, kernel_names[k], isa_name(isa));
+        check_plan(&f, plan, what);
+        plan_free(plan);
+        ran[k]++;
+    }
+    teardown(&f);
+}
+
+static void check_isa(enum isa isa)
+{
+    unsigned ran[sizeof kernels / sizeof kernels[0]] = {0};
+    if (isa > isa_best()) {
+        print_message("skipped: this processor has no %s\n", isa_name(isa));
+        skip();
+    }
+    for (size_t r = 0; r < RECIPES; r++)
+        check_recipe(&recipes[r], isa, ran);
+    assert_int_equal(ran[0], RECIPES); /* whatever no fast kernel takes, another does */
+    assert_true(ran[2] > RECIPES / 2);
+}
+
+static void test_scalar(void **state)
+{
+    (void)state;
+    check_isa(ISA_SCALAR);
+}
+
+static void test_avx2(void **state)
+{
+    (void)state;
+    check_isa(ISA_AVX2);
+}
+
+static void test_avx512(void **state)
+{
+    (void)state;
+    check_isa(ISA_AVX512);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_scalar),
+        cmocka_unit_test(test_avx2),
+        cmocka_unit_test(test_avx512),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
