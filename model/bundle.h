@@ -20,8 +20,10 @@
 /* A reason code: reported where its condition, an expression over fields and features, is not 0 and not NaN. */
 struct reason {
     char *code; /* "night_high_amount" */
-    char *text; /* for people; may be empty */
+    char *text; /* for people; "" where none is given */
 };
+
+enum { BUNDLE_REASONS_MAX = 64 };
 
 struct bundle {
     char *dir;
@@ -30,10 +32,10 @@ struct bundle {
     char digest[65];       /* SHA-256 of bundle.yaml and the model file, hex */
     char model_digest[65]; /* SHA-256 of the model file, hex */
     struct schema *schema;
-    struct plan *plan;     /* columns = the model's inputs, in its order */
-    struct plan *reason_plan; /* one column a reason; NULL where there are none */
+    struct plan *plan;     /* columns: the model's inputs, in its order, then one for each reason */
+    size_t features;       /* columns that are the model's */
     struct reason *reasons;
-    size_t reason_count;
+    size_t reason_count;   /* at most BUNDLE_REASONS_MAX */
     struct model *model;
     uint32_t output;       /* which of the model's scores is the fraud score */
     struct calibration calibration;

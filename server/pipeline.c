@@ -20,7 +20,6 @@ struct worker {
     uint32_t *slots;  /* [batch_max] */
     double *margins;  /* [batch_max][margins] */
     double *scores;   /* [batch_max][scores] */
-    double *reasons;  /* [reason columns] */
     enum status scored; /* of the batch just done */
 };
 
@@ -51,14 +50,12 @@ enum status worker_create(struct pipeline *pipeline, enum source_kind source, ui
     struct worker *w = calloc(1, sizeof *w);
     if (!w)
         return error_set(err, STATUS_NO_MEMORY, "out of memory for a worker");
-    size_t reasons = pipeline->with.bundle->reason_count;
     *w = (struct worker){.pipeline = pipeline, .source = source, .batch_max = batch_max};
     w->metrics = metrics_shard_create(pipeline->with.metrics);
     w->slots = calloc(batch_max, sizeof *w->slots);
     w->margins = calloc((size_t)batch_max * pipeline->info->margins, sizeof *w->margins);
     w->scores = calloc((size_t)batch_max * pipeline->info->scores, sizeof *w->scores);
-    w->reasons = calloc(reasons ? reasons : 1, sizeof *w->reasons);
-    if (!w->metrics || !w->slots || !w->margins || !w->scores || !w->reasons) {
+    if (!w->metrics || !w->slots || !w->margins || !w->scores) {
         worker_free(w);
         return error_set(err, STATUS_NO_MEMORY, "out of memory for a worker");
     }
@@ -73,7 +70,6 @@ void worker_free(struct worker *worker)
     free(worker->slots);
     free(worker->margins);
     free(worker->scores);
-    free(worker->reasons);
     free(worker);
 }
 
@@ -110,16 +106,16 @@ static void batch_done(struct batch *batch, enum status status)
     worker->scored = status;
 }
 
-/* Bit i of the result: reason i applies. A reason that can't be told (NaN) doesn't. */
-static uint64_t reasons_of(struct worker *worker, const struct txn *txn)
+/* Bit i of the result: reason i applies. Reasons are the row's last columns; one that can't be told (NaN) does not apply. */
+static uint64_t reasons_of(const struct worker *worker, const struct txn *txn)
 {
     const struct bundle *bundle = txn->bundle;
+    const void *row = pool_row(worker->pipeline->with.pool, txn->number);
+    bool narrow = worker->pipeline->info->input_type == NUMBER_F32;
     uint64_t bits = 0;
-    if (bundle->reason_count == 0)
-        return 0;
-    plan_run(bundle->reason_plan, &txn->input, NUMBER_F64, worker->reasons);
     for (size_t i = 0; i < bundle->reason_count; i++) {
-        double applies = worker->reasons[i];
+        size_t column = bundle->features + i;
+        double applies = narrow ? (double)((const float *)row)[column] : ((const double *)row)[column];
         bits |= (uint64_t)(applies != 0 && !isnan(applies)) << i;
     }
     return bits;

@@ -39,7 +39,7 @@ void record_write_features(struct buf *out, const struct txn *txn, const struct 
 {
     const void *row = (const char *)rows->base + (size_t)txn->number * rows->stride;
     LITERAL(out, ",\"features\":{");
-    for (uint32_t c = 0; c < rows->columns; c++) {
+    for (size_t c = 0; c < txn->bundle->features; c++) {
         if (c)
             buf_char(out, ',');
         write_text(out, plan_column_name(txn->bundle->plan, c));

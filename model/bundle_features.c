@@ -1,0 +1,87 @@
+/* The features and reasons of bundle.yaml: one plan, the model's inputs first, then a column for each reason. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/bundle_parts.h"
+
+static struct feature_source source_at(const struct bundle_file *file, const char *name, const struct yaml *expression)
+{
+    return (struct feature_source){.name = name, .expression = expression->text, .file = file->path, .line = expression->line,
+                                   .column = expression->column + (expression->quoted ? 1 : 0)};
+}
+
+/* - name: expression */
+static enum status read_feature(const struct bundle_file *file, const struct yaml *item, struct feature_source *out, struct error *err)
+{
+    if (item->kind != YAML_MAP || item->size != 1 || item->items[0].kind != YAML_SCALAR)
+        return bundle_refuse(file, item, err, "a feature is `- name: expression`");
+    *out = source_at(file, item->keys[0].text, &item->items[0]);
+    return STATUS_OK;
+}
+
+/* - {code: …, when: expression, text: …} */
+static enum status read_reason(const struct bundle_file *file, const struct yaml *item, struct reason *reason, struct feature_source *out,
+                               struct error *err)
+{
+    static const char *const known[] = {"code", "when", "text"};
+    const char *code, *when, *text;
+    enum status status = yaml_known_keys(item, file->path, known, sizeof known / sizeof known[0], err);
+    if (status == STATUS_OK)
+        status = bundle_text(file, item, "code", true, &code, err);
+    if (status == STATUS_OK)
+        status = bundle_text(file, item, "when", true, &when, err);
+    if (status == STATUS_OK)
+        status = bundle_text(file, item, "text", false, &text, err);
+    if (status != STATUS_OK)
+        return status;
+    reason->code = strdup(code);
+    reason->text = strdup(text ? text : "");
+    if (!reason->code || !reason->text)
+        return error_set(err, STATUS_NO_MEMORY, "out of memory for the reasons");
+    *out = source_at(file, reason->code, yaml_get(item, "when"));
+    return STATUS_OK;
+}
+
+static enum status read_all(const struct bundle_file *file, const struct yaml *features, const struct yaml *reasons,
+                            struct feature_source *sources, struct bundle *bundle, struct error *err)
+{
+    size_t n = 0;
+    enum status status = STATUS_OK;
+    for (; n < features->size && status == STATUS_OK; n++)
+        status = read_feature(file, &features->items[n], &sources[n], err);
+    for (size_t i = 0; i < bundle->reason_count && status == STATUS_OK; i++, n++)
+        status = read_reason(file, &reasons->items[i], &bundle->reasons[i], &sources[n], err);
+    if (status == STATUS_OK)
+        status = plan_compile(bundle->schema, sources, n, &bundle->plan, err);
+    if (status != STATUS_OK)
+        return status;
+    bundle->features = plan_columns(bundle->plan) - bundle->reason_count;
+    for (size_t i = 0; i < bundle->reason_count; i++) {
+        if (strcmp(plan_column_name(bundle->plan, bundle->features + i), bundle->reasons[i].code) != 0)
+            return bundle_refuse(file, &reasons->items[i], err, "a reason is one condition: onehot can't be one");
+    }
+    return STATUS_OK;
+}
+
+enum status bundle_read_features(const struct bundle_file *file, struct bundle *bundle, struct error *err)
+{
+    const struct yaml *features = yaml_get(file->root, "features"), *reasons = yaml_get(file->root, "reasons");
+    if (!features || features->kind != YAML_LIST || features->size == 0)
+        return bundle_refuse(file, features ? features : file->root, err, "`features` is needed: a list of `- name: expression`");
+    if (reasons && reasons->kind != YAML_LIST)
+        return bundle_refuse(file, reasons, err, "`reasons` is a list of {code, when, text}");
+    size_t count = reasons ? reasons->size : 0;
+    if (count > BUNDLE_REASONS_MAX)
+        return bundle_refuse(file, reasons, err, "%zu reasons, at most %d are possible", count, BUNDLE_REASONS_MAX);
+    bundle->reasons = calloc(count ? count : 1, sizeof *bundle->reasons);
+    struct feature_source *sources = calloc(features->size + count, sizeof *sources);
+    enum status status = STATUS_NO_MEMORY;
+    if (bundle->reasons && sources) {
+        bundle->reason_count = count;
+        status = read_all(file, features, reasons, sources, bundle, err);
+    } else {
+        (void)error_set(err, status, "out of memory for the features");
+    }
+    free(sources);
+    return status;
+}
