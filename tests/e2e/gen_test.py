@@ -1,0 +1,69 @@
+"""assay gen on the command line: files, labels, pace, slips."""
+
+import json
+import re
+import subprocess
+import time
+
+from support import ASSAY, environment, run
+
+
+def test_same_seed_same_bytes_and_labels_for_every_line(tmp_path):
+    out, labels = tmp_path / "tx.jsonl", tmp_path / "labels.jsonl"
+    options = ["gen", "--transactions", 20000, "--seed", 7, "--fraud", 0.02]
+    result = run(*options, "--out", out, "--labels", labels)
+    assert result.code == 0 and result.out == "" and result.err == "", result
+    again = run(*options)
+    assert again.code == 0 and again.out == out.read_text()
+    transactions = [json.loads(line) for line in out.read_text().splitlines()]
+    facts = [json.loads(line) for line in labels.read_text().splitlines()]
+    assert len(transactions) == len(facts) == 20000
+    assert [t["tx_id"] for t in transactions] == [f["transaction_id"] for f in facts]
+    assert len({t["tx_id"] for t in transactions}) == 20000
+    assert all(t["ts"] == f["time"] for t, f in zip(transactions, facts))
+    assert [t["ts"] for t in transactions] == sorted(t["ts"] for t in transactions)
+    assert {f["scenario"] for f in facts} == {"", "spree", "terminal", "testing", "takeover"}
+    assert all(f["fraud"] == (f["scenario"] != "") for f in facts)
+    assert 0.01 < sum(f["fraud"] for f in facts) / 20000 < 0.03
+
+
+def test_days_start_and_scenarios_are_kept(tmp_path):
+    labels = tmp_path / "labels.jsonl"
+    result = run("gen", "--transactions", 5000, "--days", 2, "--start", "2024-02-28T12:00:00Z", "--scenarios", "takeover", "--fraud", 0.1,
+                 "--labels", labels)
+    assert result.code == 0, result
+    times = [json.loads(line)["ts"] for line in result.out.splitlines()]
+    assert times[0] >= 1709121600 and 1.8 < (times[-1] - 1709121600) / 86400 < 2.2
+    assert {json.loads(line)["scenario"] for line in labels.read_text().splitlines()} == {"", "takeover"}
+
+
+def test_slips_are_usage_errors():
+    for options, message in (
+            (["--scenarios", "spre"], "unknown scenario 'spre', did you mean 'spree'?"),
+            (["--start", "yesterday"], "--start 'yesterday'"),
+            (["--fraud", "0.9"], "--fraud cannot be '0.9'"),
+            (["--kafka", "x:1"], "--kafka and --topic go together"),
+            (["--kafka", "x:1", "--topic", "t", "--out", "f"], "exclude each other"),
+            (["-X", "linger.ms=1"], "-X needs --kafka"),
+            (["--transactions", "0", "--days", "3"], "--days needs a number of --transactions")):
+        result = run("gen", *options)
+        assert result.code == 2 and result.out == "" and message in result.err, result
+
+
+def test_what_can_not_be_written_is_a_failure(tmp_path):
+    result = run("gen", "--out", tmp_path / "no/such/folder")
+    assert result.code == 1 and "No such file or directory" in result.err, result
+    result = run("gen", "--out", "/dev/full")
+    assert result.code == 1 and "No space left on device" in result.err, result
+
+
+def test_an_interrupt_ends_an_endless_run_with_whole_lines(tmp_path):
+    out = tmp_path / "tx.jsonl"
+    process = subprocess.Popen([ASSAY, "gen", "--transactions", "0", "--rate", "2000", "--out", out], env=environment())
+    end = time.monotonic() + 60
+    while (not out.exists() or out.stat().st_size == 0) and time.monotonic() < end:
+        time.sleep(0.02)
+    process.terminate()
+    assert process.wait(60) == 0
+    lines = out.read_text().splitlines()
+    assert lines and all(re.fullmatch(r"\{.*\}", line) for line in lines)
