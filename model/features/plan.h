@@ -10,6 +10,10 @@
  * registers of doubles; it runs per transaction without allocation or recursion, in double, without contraction, and each
  * column is converted once to the model's input type. A missing value is NaN; arithmetic and functions pass it on, a
  * comparison with it is 0 (`missing(x)` asks for it). A plan is immutable: any thread may run it.
+ *
+ * Features with state of their own per key (count, mean … over a window) fit in as values of the transaction: the stage
+ * that admits it reads each window that the plan names from the key's ring, once, into the transaction beside its fields;
+ * an instruction like FIELD brings such a value into a register. So a plan stays a pure function of the transaction.
  */
 #pragma once
 
@@ -33,6 +37,12 @@ struct plan;
 MUST_USE enum status plan_compile(const struct schema *schema, const struct feature_source *sources, size_t n,
                                   struct plan **out, struct error *err);
 void plan_free(struct plan *plan);
+
+/* Compiles conditions, such as reasons: sources[n] may use fields and the features, in full precision, but not one another;
+ * they alone are the columns. Features that no source uses cost nothing. The rest is as for plan_compile. */
+MUST_USE enum status plan_compile_conditions(const struct schema *schema, const struct feature_source *features,
+                                             size_t feature_count, const struct feature_source *sources, size_t n,
+                                             struct plan **out, struct error *err);
 
 /* Columns of the feature row: one a feature, more for onehot. */
 size_t plan_columns(const struct plan *plan);

@@ -1,0 +1,98 @@
+/*
+ * The compiler of feature expressions, between its files. Private to model/features.
+ *
+ *     lexer ─► parse.c: grammar by precedence, one pass ─► values.c: each operation once, constants folded ─► compile.c:
+ *                 │                                          unused values left out, registers numbered
+ *                 └─ calls.c: functions
+ *
+ * There is no syntax tree: while parsing, every subexpression becomes an operand that names the value it computes.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "model/base/buf.h"
+#include "model/features/lexer.h"
+#include "model/features/program.h"
+
+enum {
+    EXPRESSION_BYTES_MAX = 1 << 16,
+    NESTING_MAX = 64,
+    ARGUMENTS_MAX = 4096,
+    FEATURES_MAX = 4096,
+    FEATURE_NAME_MAX = 128,
+};
+
+/* What a subexpression is. A time is a number of seconds that only some operations take. */
+enum operand_kind { OPERAND_NUMBER, OPERAND_TIME, OPERAND_TEXT, OPERAND_STRING, OPERAND_COLUMNS };
+
+struct operand {
+    enum operand_kind kind;
+    uint32_t at;        /* where it begins in the expression, for messages */
+    uint16_t value;     /* NUMBER, TIME: its value; COLUMNS: MATCH, whose words name the columns */
+    uint16_t field;     /* TEXT */
+    struct token token; /* STRING */
+};
+
+/* An operation or constant. Operands a, b, c are numbers of earlier values. */
+struct value_made {
+    struct instruction instruction;
+    double constant; /* OP_CONSTANT */
+};
+
+/* A feature above: what its name, or for onehot the names of its columns, stand for. */
+struct named {
+    const char *name;
+    struct operand operand; /* NUMBER, TIME or COLUMNS */
+};
+
+struct compiler {
+    const struct schema *schema;
+    struct plan *plan; /* words and zones go there as they come up */
+    struct value_made *values; /* [value_count], room for PLAN_REGISTERS_MAX */
+    uint32_t value_count;
+    struct named *named; /* features above; [named_count] */
+    size_t named_count;
+    const struct feature_source *sources; /* all of this run, to tell "below" from "nowhere" */
+    size_t source_count;
+
+    const struct feature_source *source; /* the one being compiled */
+    struct lexer lexer;
+    struct token token; /* the next one */
+    unsigned nesting;
+    struct operand *arguments; /* stack of calls' arguments; [argument_count], room for ARGUMENTS_MAX */
+    size_t argument_count;
+
+    enum status status; /* why it failed */
+    struct error *err;
+};
+
+/* complain.c: records STATUS_INVALID and a message with place, expression and a caret under byte `at`; returns false. */
+bool complain(struct compiler *c, uint32_t at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+bool complain_memory(struct compiler *c);
+
+/* parse.c: the whole expression. False: c->status and message are set; so too for all below. */
+bool parse_expression(struct compiler *c, struct operand *out);
+bool parse_subexpression(struct compiler *c, struct operand *out);
+bool parse_expect(struct compiler *c, enum token_kind kind, const char *what);
+/* Refuses an operand that is no number (times are let through where `time_too`). */
+bool parse_need_number(struct compiler *c, const struct operand *operand, bool time_too);
+
+/* calls.c: name '(' arguments ')', from the '(' on. */
+bool parse_call(struct compiler *c, struct token name, struct operand *out);
+/* names.c: what a name stands for. */
+bool parse_name(struct compiler *c, struct token name, struct operand *out);
+/* names.c: appends the name of a column of COLUMNS, "channel_pos". */
+void column_name(const struct compiler *c, const struct named *named, uint32_t column, struct buf *out);
+uint32_t column_count(const struct compiler *c, const struct operand *columns);
+
+/* values.c: how many of a, b, c an instruction reads. */
+unsigned op_registers(enum op op);
+/* values.c: a value for an instruction or constant, an earlier one where it is the same. at: for "too long". */
+bool value_add(struct compiler *c, uint32_t at, struct instruction instruction, uint16_t *out);
+bool value_constant(struct compiler *c, uint32_t at, double constant, uint16_t *out);
+/* values.c: the number of a set of words (taken; also on failure) among the plan's, an earlier one where it is equal. */
+bool value_words(struct compiler *c, struct words *words, uint16_t *out);
+bool value_zone(struct compiler *c, uint32_t at, const char *name, uint16_t *out);
+/* values.c: one text as a set of words. */
+bool value_string(struct compiler *c, struct token string, uint16_t *out);
