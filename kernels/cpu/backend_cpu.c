@@ -54,7 +54,7 @@ static void cpu_close(void *context)
 static void cpu_release(void *context, struct prepared *prepared)
 {
     (void)context;
-    plan_free(prepared->plan);
+    plan_destroy(prepared->plan);
     free(prepared);
 }
 

@@ -46,7 +46,7 @@ enum status plan_make(const struct forest *forest, const struct plan_options *op
     plan->forest = forest;
     enum status status = make(plan, options, err);
     if (status != STATUS_OK) {
-        plan_free(plan);
+        plan_destroy(plan);
         return status;
     }
     inputs_forget_lookup(plan->inputs);
@@ -54,7 +54,7 @@ enum status plan_make(const struct forest *forest, const struct plan_options *op
     return STATUS_OK;
 }
 
-void plan_free(struct plan *plan)
+void plan_destroy(struct plan *plan)
 {
     if (!plan)
         return;

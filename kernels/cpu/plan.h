@@ -25,10 +25,10 @@ struct plan_options {
 
 struct plan;
 
-/* forest is borrowed and outlives *out, which is owned: plan_free. STATUS_NO_MEMORY; STATUS_UNSUPPORTED: a kernel that
+/* forest is borrowed and outlives *out, which is owned: plan_destroy. STATUS_NO_MEMORY; STATUS_UNSUPPORTED: a kernel that
  * options name cannot take the forest, the message says why. */
 MUST_USE enum status plan_make(const struct forest *forest, const struct plan_options *options, struct plan **out, struct error *err);
-void plan_free(struct plan *plan);
+void plan_destroy(struct plan *plan);
 
 /* Margins of rows[slots[i]], i < n, into margins[n][outputs]. Any thread; allocates nothing, at most 64 KB of stack. */
 void plan_margins(const struct plan *plan, const struct rows *rows, const uint32_t *slots, uint32_t n, double *margins);

@@ -142,7 +142,7 @@ static void check_recipe(const struct forest_recipe *recipe, enum isa isa, unsig
         char what[200];
         (void)snprintf(what, sizeof what, "%s, %s, %s", recipe->name, kernel_names[k], isa_name(isa));
         check_plan(&f, plan, what);
-        plan_free(plan);
+        plan_destroy(plan);
         ran[k]++;
     }
     teardown(&f);
