@@ -60,6 +60,10 @@ void settings_free(struct settings *settings);
 /* The value of a librdkafka property that is set, or NULL; key without "kafka.". Borrowed. */
 const char *settings_kafka(const struct settings *settings, const char *key);
 
+/* The word of a choice: "auto" for "engine". CHECKs that the option is a choice. Returns text. */
+enum { SETTINGS_CHOICE_MAX = 32 };
+const char *settings_choice(const struct settings *settings, const char *key, char text[SETTINGS_CHOICE_MAX]);
+
 /* `config show`: effective settings as YAML with where each came from, secrets as "***" (also kafka.* keys that hold
  * password, secret or key.pem). */
 void settings_show(const struct settings *settings, struct buf *out);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config/settings_table.h"
+#include "model/base/check.h"
 
 static const char masked[] = "***";
 
@@ -23,11 +24,16 @@ static bool group_begins(size_t i)
     return i == 0 || group_length(settings_table[i - 1].key) != len || memcmp(settings_table[i - 1].key, settings_table[i].key, len) != 0;
 }
 
-static void put_choice(const char *choices, int position, struct buf *out)
+const char *settings_choice(const struct settings *settings, const char *key, char text[SETTINGS_CHOICE_MAX])
 {
+    int i = settings_option_find(key);
+    CHECK(i >= 0 && settings_table[i].kind == OPTION_KIND_CHOICE);
+    int position = *(const int *)(const void *)((const char *)settings + settings_table[i].offset);
+    const char *word = settings_table[i].choices;
     while (position-- > 0)
-        choices += strcspn(choices, "|") + 1;
-    buf_append(out, choices, strcspn(choices, "|"));
+        word += strcspn(word, "|") + 1;
+    (void)snprintf(text, SETTINGS_CHOICE_MAX, "%.*s", (int)strcspn(word, "|"), word);
+    return text;
 }
 
 static void put_value(const struct settings *settings, const struct option *o, struct buf *out)
@@ -51,9 +57,11 @@ static void put_value(const struct settings *settings, const struct option *o, s
     case OPTION_KIND_REAL:
         buf_format(out, "%.17g", *(const double *)field);
         break;
-    case OPTION_KIND_CHOICE:
-        put_choice(o->choices, *(const int *)field, out);
+    case OPTION_KIND_CHOICE: {
+        char text[SETTINGS_CHOICE_MAX];
+        buf_string(out, settings_choice(settings, o->key, text));
         break;
+    }
     }
 }
 

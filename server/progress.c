@@ -5,7 +5,7 @@
 
 #include "model/base/clock.h"
 
-enum { PERIOD_NS = 200000000 };
+enum { PERIOD_NS = 200000000, BAR_WIDTH = 30 };
 
 void progress_begin(struct progress *p, uint64_t total)
 {
@@ -13,14 +13,26 @@ void progress_begin(struct progress *p, uint64_t total)
     p->next_ns = p->start_ns + PERIOD_NS;
 }
 
+static void print_bar(double part)
+{
+    char bar[BAR_WIDTH + 1];
+    for (int i = 0; i < BAR_WIDTH; i++)
+        bar[i] = i < (int)(part * BAR_WIDTH) ? '#' : '.';
+    bar[BAR_WIDTH] = '\0';
+    (void)fprintf(stderr, "[%s] %3.0f %%  ", bar, part * 100);
+}
+
+/* \033[K clears what an earlier, longer line left behind. */
 static void print(const struct progress *p, uint64_t rows, uint64_t done, int64_t now)
 {
     double seconds = (double)(now - p->start_ns) / 1e9;
-    (void)fprintf(stderr, "\r%llu rows, %.0f rows/s", (unsigned long long)rows, (double)rows / seconds);
-    if (p->total && done) {
-        double part = (double)done / (double)p->total;
-        (void)fprintf(stderr, ", %.0f %%, %.0f s left   ", part * 100, seconds / part - seconds);
-    }
+    double part = p->total == 0 ? 0 : done < p->total ? (double)done / (double)p->total : 1;
+    (void)fputs("\r\033[K", stderr);
+    if (p->total)
+        print_bar(part);
+    (void)fprintf(stderr, "%llu rows, %.0f rows/s", (unsigned long long)rows, (double)rows / seconds);
+    if (part > 0 && part < 1)
+        (void)fprintf(stderr, ", %.0f s left", seconds / part - seconds);
     (void)fflush(stderr);
 }
 

@@ -1,4 +1,4 @@
-/* A progress line on a terminal: rows, rate and, where the end is known, what is left. Silent elsewhere. One thread. */
+/* A progress line on a terminal: rows, rate and, where the end is known, a bar and the time left. Silent elsewhere. One thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -7,10 +7,10 @@
 struct progress {
     bool shown;
     int64_t start_ns, next_ns;
-    uint64_t total; /* bytes of input, 0: unknown */
+    uint64_t total; /* bytes of input, rows to make …; 0: unknown */
 };
 
-/* total: bytes of the input, or 0. */
+/* total: in the measure of `done` below, or 0. */
 void progress_begin(struct progress *p, uint64_t total);
 /* Call as often as you like: it prints at most five times a second. */
 void progress_update(struct progress *p, uint64_t rows, uint64_t done);

@@ -142,13 +142,13 @@ static enum status start_sources(struct running *r, const struct parts *parts, s
 
 static enum status start_all(struct running *r, const struct parts *parts, struct error *err)
 {
-    static const char *const engines[] = {"auto", "cpu", "reference"}; /* as in options.def */
+    char choice[SETTINGS_CHOICE_MAX];
     const struct settings *s = r->settings;
     if (!s->bundle[0])
         return error_set(err, STATUS_INVALID, "no bundle: set `bundle` in the configuration, or --set bundle=DIR");
     enum status status = bundle_load(s->bundle, &r->bundle, err);
     if (status == STATUS_OK)
-        status = server_engine(parts, engines[s->engine], r->bundle->model, &r->engine, &r->prepared, err);
+        status = server_engine(parts, settings_choice(s, "engine", choice), r->bundle->model, &r->engine, &r->prepared, err);
     if (status == STATUS_OK)
         status = metrics_create(&r->server.metrics, err);
     if (status == STATUS_OK)

@@ -30,6 +30,8 @@ struct source {
     const char *name; /* "http", "kafka" */
     /* Is it switched on by these settings? */
     bool (*wanted)(const struct settings *settings);
+    /* Optional: would create and start take these settings? Opens no connection; for `assay config check`. */
+    enum status (*check)(const struct settings *settings, struct error *err);
     enum status (*create)(const struct server *server, void **context, struct error *err);
     enum status (*start)(void *context, struct error *err);
     bool (*ready)(void *context, struct buf *why);

@@ -16,9 +16,9 @@
 #include "model/base/nearest.h"
 #include "server/cmd/args.h"
 #include "server/cmd/command.h"
-#include "server/cmd/progress.h"
 #include "server/gen/gen.h"
 #include "server/gen/kafka_writer.h"
+#include "server/progress.h"
 
 enum { FLUSH_MS = 60000, BLOCK_BYTES = 1 << 18 };
 
@@ -204,16 +204,16 @@ static enum status put_all(struct outlet *outlet, const struct settings_of_gen *
     enum status status = STATUS_OK;
     uint64_t total = (uint64_t)s->transactions;
     int64_t started_ns = clock_monotonic_ns();
-    progress_begin(&progress, "gen", total);
+    progress_begin(&progress, total);
     while (!stop && status == STATUS_OK && (total == 0 || *done < total)) {
         if (s->rate > 0)
             status = keep_pace(outlet, s->rate, *done, started_ns, err);
         if (status == STATUS_OK && !stop)
             status = put_one(outlet, err);
         *done += status == STATUS_OK;
-        progress_step(&progress, *done);
+        progress_update(&progress, *done, *done);
     }
-    progress_end(&progress);
+    progress_end(&progress, *done);
     return status == STATUS_CLOSED ? STATUS_OK : status;
 }
 

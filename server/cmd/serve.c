@@ -42,6 +42,7 @@ int cmd_serve(const struct parts *parts, int argc, char **argv)
         log_info("server.stopped", LOG_INT("exit_code", code));
     } else {
         (void)fprintf(stderr, "assay: %s\n", err.message);
+        code = status == STATUS_USAGE ? EXIT_USAGE : EXIT_FAILED;
     }
     settings_free(&settings);
     return code;
