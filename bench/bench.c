@@ -31,7 +31,7 @@ int cmd_bench(const struct parts *parts, int argc, char **argv)
     const char *names[BENCHES + 1] = {0};
     for (size_t i = 0; i < BENCHES; i++)
         names[i] = benches[i].name;
-    if (argc < 2 || argv[1][0] == '-') {
+    if (argc < 2 || (argv[1][0] == '-' && argv[1][1] != '\0')) {
         const char *operand;
         size_t operands;
         return args_parse(&spec, argc < 2 ? argc : 2, argv, &operand, &operands) == ARGS_EXIT_DONE ? EXIT_DONE : EXIT_USAGE;

@@ -1,6 +1,7 @@
 #include "model/input/decode.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "model/input/json.h"
 #include "model/input/number.h"
@@ -12,7 +13,7 @@ struct decoder {
     const struct schema *schema;
     struct transaction *tx;
     struct decode_fault *fault; /* the first breach of the schema; the JSON goes on being read to find its end */
-    uint64_t seen[SCHEMA_FIELDS_MAX / 64];
+    uint64_t seen[SCHEMA_FIELDS_MAX / 64]; /* of both only the words that this schema uses are set up */
     uint64_t seen_objects[SCHEMA_FIELDS_MAX * SCHEMA_DEPTH_MAX / 64];
 };
 
@@ -61,6 +62,12 @@ static bool text_value(struct decoder *d, int32_t field, struct value *value, bo
 static bool number_value(struct decoder *d, int32_t field, const struct field *f, struct value *value)
 {
     const char *where = d->json.at;
+    if (f->type == FIELD_NUMBER) { /* read and checked in one go */
+        size_t used = number_read_double(where, (size_t)(d->json.end - where), &value->number);
+        d->json.at += used;
+        if (used > 0)
+            return true;
+    }
     struct span text;
     bool integer;
     if (!json_number(&d->json, &text, &integer))
@@ -69,8 +76,7 @@ static bool number_value(struct decoder *d, int32_t field, const struct field *f
     int64_t us;
     switch (f->type) {
     case FIELD_NUMBER:
-        if (number_read_double(text.data, text.len, &value->number) != text.len)
-            reason = DECODE_NUMBER;
+        reason = DECODE_NUMBER; /* good JSON, so it is too large */
         break;
     case FIELD_TIME:
         reason = f->unit == TIME_RFC3339 ? DECODE_TYPE : time_from_number(text.data, text.len, f->unit, &us);
@@ -82,7 +88,7 @@ static bool number_value(struct decoder *d, int32_t field, const struct field *f
         break;
     case FIELD_ID:
     case FIELD_KEY:
-        value->text = text;
+        value->text = text.len == 2 && where[0] == '-' && where[1] == '0' ? (struct span){where + 1, 1} : text; /* -0 is 0 */
         if (!integer)
             reason = DECODE_TYPE;
         else if (text.len > TEXT_BYTES_MAX)
@@ -157,7 +163,7 @@ static bool object_value(struct decoder *d, const struct schema_entry *entry, in
     if (c == '{')
         return decode_object(d, (size_t)entry->object, depth);
     if (c != 'n')
-        blame(d, DECODE_TYPE, entry->field, d->json.at);
+        blame(d, DECODE_PARENT, entry->field, d->json.at);
     return json_skip_value(&d->json, depth);
 }
 
@@ -221,7 +227,13 @@ static void check_required(struct decoder *d, const char *where)
 enum status decode_transaction(const struct schema *schema, const char *json, size_t len, struct transaction *tx,
                                size_t *consumed, struct decode_fault *fault)
 {
-    struct decoder d = {.json = {.at = json, .start = json, .end = json + len}, .schema = schema, .tx = tx, .fault = fault};
+    struct decoder d;
+    d.json = (struct json){.at = json, .start = json, .end = json + len};
+    d.schema = schema;
+    d.tx = tx;
+    d.fault = fault;
+    memset(d.seen, 0, (schema->size + 63) / 64 * sizeof d.seen[0]);
+    memset(d.seen_objects, 0, (schema->object_count + 63) / 64 * sizeof d.seen_objects[0]);
     *fault = (struct decode_fault){DECODE_NONE, -1, 0};
     *consumed = 0;
     tx->arena_len = 0;

@@ -31,7 +31,7 @@ struct decode_fault {
 
 /* Decodes the JSON value that starts at json (leading whitespace allowed) into tx and sets *consumed to the bytes read up
  * to the end of that value, so that arrays and NDJSON can be walked. For a single document the caller checks that only
- * whitespace follows (decode_only_space).
+ * whitespace follows (decode_skip_space).
  * STATUS_INVALID: *fault is filled, tx holds nothing of use. *consumed is then the end of the value where that could be
  * found (the value is well-formed JSON but breaks the schema), else 0 (the rest of the input can't be trusted). */
 MUST_USE enum status decode_transaction(const struct schema *schema, const char *json, size_t len, struct transaction *tx,

@@ -8,6 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "model/base/span.h"
 #include "model/input/decode.h"
 
@@ -50,8 +54,38 @@ static inline bool json_take(struct json *j, char c)
     return true;
 }
 
-/* The cursor is at the opening quote. */
-bool json_string(struct json *j, struct json_text *out);
+/* json_string for what is long, escaped, not ASCII or near the end. */
+bool json_string_careful(struct json *j, struct json_text *out);
+
+#ifdef __SSE2__
+/* A bit for each of 16 bytes that can't be passed over in a string: quote, backslash, control, not ASCII. */
+static inline unsigned json_special_bytes(const char *p)
+{
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i quote = _mm_cmpeq_epi8(v, _mm_set1_epi8('"')), backslash = _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'));
+    __m128i other = _mm_cmplt_epi8(v, _mm_set1_epi8(' ')); /* signed: bytes above 127 are negative */
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, backslash), other));
+}
+#endif
+
+/* The cursor is at the opening quote. Nearly all strings end within 16 plain bytes. */
+static inline bool json_string(struct json *j, struct json_text *out)
+{
+#ifdef __SSE2__
+    const char *p = j->at + 1;
+    if (j->end - p >= 16) {
+        unsigned special = json_special_bytes(p);
+        size_t len = (size_t)__builtin_ctz(special | 0x10000);
+        if (len < 16 && p[len] == '"') {
+            *out = (struct json_text){p, len, false};
+            j->at = p + len + 1;
+            return true;
+        }
+    }
+#endif
+    return json_string_careful(j, out);
+}
+
 /* The cursor is at '-' or a digit; *integer: no fraction, no exponent. */
 bool json_number(struct json *j, struct span *out, bool *integer);
 /* true, false or null, by their first byte. */

@@ -4,26 +4,16 @@
  */
 #include <string.h>
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 #include "model/input/json.h"
 
 /* The first byte that is a quote, a backslash, a control or not ASCII. */
 static const char *skip_plain(const char *p, const char *end)
 {
 #ifdef __SSE2__
-    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'), space = _mm_set1_epi8(' ');
-    while (end - p >= 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-        /* signed comparison: bytes above 127 are negative, so below ' ' too */
-        __m128i special = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash)),
-                                       _mm_cmplt_epi8(v, space));
-        int mask = _mm_movemask_epi8(special);
-        if (mask)
-            return p + __builtin_ctz((unsigned)mask);
-        p += 16;
+    for (; end - p >= 16; p += 16) {
+        unsigned special = json_special_bytes(p);
+        if (special)
+            return p + __builtin_ctz(special);
     }
 #endif
     while (p < end && (unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80 && *p != '"' && *p != '\\')
@@ -109,7 +99,7 @@ static bool fail_in_string(struct json *j, const char *p, size_t may_need, enum 
     return json_fail(j, cut ? DECODE_TRUNCATED : reason);
 }
 
-bool json_string(struct json *j, struct json_text *out)
+bool json_string_careful(struct json *j, struct json_text *out)
 {
     const char *p = j->at + 1;
     out->data = p;

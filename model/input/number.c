@@ -46,25 +46,6 @@ static bool is_digit(char c)
     return (unsigned char)(c - '0') < 10;
 }
 
-/* Takes digits from *p on into d; returns how many there were. `fraction` ones lower the exponent. */
-static size_t take_digits(const char **p, const char *end, struct decimal *d, int *significant, bool fraction)
-{
-    const char *start = *p;
-    const char *s = start;
-    for (; s < end && is_digit(*s); s++) {
-        if (*significant < 19) {
-            d->digits = d->digits * 10 + (uint64_t)(*s - '0');
-            *significant += d->digits != 0;
-            d->exponent -= fraction;
-        } else {
-            d->cut |= *s != '0';
-            d->exponent += !fraction;
-        }
-    }
-    *p = s;
-    return (size_t)(s - start);
-}
-
 static const char *take_exponent(const char *p, const char *end, int64_t *out)
 {
     p++;
@@ -80,29 +61,55 @@ static const char *take_exponent(const char *p, const char *end, int64_t *out)
     return p;
 }
 
-/* Parses by the JSON grammar; 0 where there is no number. */
-static size_t parse(const char *text, size_t len, struct decimal *d)
+/* More digits than fit: the first nineteen that count, and whether anything but zeros follows. */
+static void take_first_digits(const char *text, const char *end, struct decimal *d)
 {
-    const char *p = text, *end = text + len;
     int significant = 0;
-    *d = (struct decimal){0};
-    if (p < end && *p == '-') {
-        d->negative = true;
-        p++;
+    bool fraction = false;
+    d->digits = 0;
+    d->exponent = 0;
+    for (const char *p = text; p < end; p++) {
+        if (*p == '.') {
+            fraction = true;
+        } else if (significant < 19) {
+            d->digits = d->digits * 10 + (uint64_t)(*p - '0');
+            significant += d->digits != 0;
+            d->exponent -= fraction;
+        } else {
+            d->cut |= *p != '0';
+            d->exponent += !fraction;
+        }
     }
-    if (p == end || !is_digit(*p))
+}
+
+/* Digits from p on are added to *w, which wraps around where there are too many; returns their end. */
+static inline const char *take_digits(const char *p, const char *end, uint64_t *w)
+{
+    uint64_t digits = *w;
+    for (; p < end && is_digit(*p); p++)
+        digits = digits * 10 + (uint64_t)(*p - '0');
+    *w = digits;
+    return p;
+}
+
+/* Parses by the JSON grammar; 0 where there is no number. */
+static inline size_t parse(const char *text, size_t len, struct decimal *d)
+{
+    const char *end = text + len;
+    *d = (struct decimal){.negative = len > 0 && *text == '-'};
+    const char *start = text + d->negative;
+    const char *p = take_digits(start, end, &d->digits);
+    if (p == start || (*start == '0' && p > start + 1))
         return 0;
-    if (*p == '0')
-        p++;
-    else
-        (void)take_digits(&p, end, d, &significant, false);
-    if (p < end && is_digit(*p))
-        return 0; /* a leading zero */
     if (p < end && *p == '.') {
-        p++;
-        if (take_digits(&p, end, d, &significant, true) == 0)
+        const char *point = p + 1;
+        p = take_digits(point, end, &d->digits);
+        if (p == point)
             return 0;
+        d->exponent = point - p;
     }
+    if (p - start > 19)
+        take_first_digits(start, p, d);
     if (p < end && (*p | 0x20) == 'e') {
         int64_t e = 0;
         p = take_exponent(p, end, &e);

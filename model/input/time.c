@@ -1,36 +1,71 @@
 #include "model/input/time.h"
 
-#include <math.h>
-
-#include "model/input/number.h"
-
-static const int64_t unit_us[] = {[TIME_SECONDS] = 1000000, [TIME_MILLISECONDS] = 1000, [TIME_MICROSECONDS] = 1};
+/* Exponents beyond this are all alike: no document has so many digits. */
+#define EXPONENT_LIMIT INT64_C(1000000000000)
 
 static enum decode_reason check_range(int64_t us)
 {
     return us >= 0 && us <= TIME_US_MAX ? DECODE_NONE : DECODE_TIME_RANGE;
 }
 
+/* The exponent of a number, 0 where it has none; *mantissa is the length before it. */
+static int64_t read_exponent(const char *text, size_t len, size_t *mantissa)
+{
+    size_t i = 0;
+    while (i < len && (text[i] | 0x20) != 'e')
+        i++;
+    *mantissa = i++;
+    bool negative = i < len && text[i] == '-';
+    i += i < len && (text[i] == '-' || text[i] == '+');
+    int64_t exponent = 0;
+    for (; i < len; i++)
+        exponent = exponent < EXPONENT_LIMIT ? exponent * 10 + (text[i] - '0') : exponent;
+    return negative ? -exponent : exponent;
+}
+
+/*
+ * Any JSON number, exactly: in doubles microseconds would be lost after the year 2112. The digits down to the microsecond's
+ * place make the result, the one after them rounds it.
+ */
+static int64_t from_decimal(const char *text, size_t len, int unit_digits)
+{
+    bool negative = text[0] == '-';
+    size_t mantissa, first = negative;
+    int64_t places = read_exponent(text, len, &mantissa) + unit_digits;
+    for (size_t i = first; i < mantissa && text[i] != '.'; i++)
+        places++; /* digits before the microsecond's end */
+    int64_t us = 0;
+    for (size_t i = first; i < mantissa && places >= 0; i++) {
+        if (text[i] == '.')
+            continue;
+        if (places-- == 0)
+            us += text[i] >= '5';
+        else
+            us = us * 10 + (text[i] - '0');
+        if (us > TIME_US_MAX)
+            return -1;
+    }
+    for (; places > 0 && us > 0; places--) {
+        us *= 10;
+        if (us > TIME_US_MAX)
+            return -1;
+    }
+    return negative ? -us : us;
+}
+
 enum decode_reason time_from_number(const char *text, size_t len, enum time_unit unit, int64_t *us)
 {
-    /* Whole numbers, nearly all there are, stay in integers: a double would lose microseconds after 2255. */
+    static const int digits_of[] = {[TIME_SECONDS] = 6, [TIME_MILLISECONDS] = 3, [TIME_MICROSECONDS] = 0};
+    static const int64_t us_of[] = {[TIME_SECONDS] = 1000000, [TIME_MILLISECONDS] = 1000, [TIME_MICROSECONDS] = 1};
+    /* Whole numbers, nearly all there are, in one loop. */
     int64_t whole = 0;
     size_t i = 0;
-    for (; i < len && i < 17 && text[i] >= '0' && text[i] <= '9'; i++)
+    for (; i < len && i < 16 && text[i] >= '0' && text[i] <= '9'; i++)
         whole = whole * 10 + (text[i] - '0');
-    if (i == len) {
-        if (whole > TIME_US_MAX / unit_us[unit])
-            return DECODE_TIME_RANGE;
-        *us = whole * unit_us[unit];
-        return DECODE_NONE;
-    }
-    double x;
-    if (number_read_double(text, len, &x) != len)
-        return DECODE_NUMBER;
-    x *= (double)unit_us[unit];
-    if (!(x > -1 && x < 9.3e15))
-        return DECODE_TIME_RANGE;
-    *us = (int64_t)llround(x);
+    if (i < len)
+        *us = from_decimal(text, len, digits_of[unit]);
+    else
+        *us = whole <= TIME_US_MAX / us_of[unit] ? whole * us_of[unit] : -1;
     return check_range(*us);
 }
 
@@ -76,15 +111,17 @@ static int days_in_month(int year, int month)
     return days[month - 1] + (month == 2 && leap);
 }
 
-/* ".25" as microseconds; -1 where the point has no digits. */
+/* ".25" as microseconds, half up; -1 where the point has no digits. */
 static int64_t fraction_us(const char *text, size_t len, size_t *at)
 {
     if (!take(text, len, at, "."))
         return 0;
     int64_t us = 0, scale = 100000;
     size_t first = *at;
-    for (; *at < len && text[*at] >= '0' && text[*at] <= '9'; ++*at, scale /= 10)
+    for (; *at < len && text[*at] >= '0' && text[*at] <= '9'; ++*at, scale /= 10) {
         us += (text[*at] - '0') * scale;
+        us += *at == first + 6 && text[*at] >= '5';
+    }
     return *at == first ? -1 : us;
 }
 
@@ -126,7 +163,9 @@ enum decode_reason time_from_rfc3339(const char *text, size_t len, int64_t *us)
     int64_t offset;
     if (fraction < 0 || !zone_offset(text, len, &at, &offset) || at != len)
         return DECODE_TIME_FORMAT;
-    int64_t days = time_days_from_date(year, month, day);
-    *us = (days * 86400 + hour * 3600 + minute * 60 + second - offset) * 1000000 + fraction;
+    int64_t minutes = time_days_from_date(year, month, day) * 1440 + hour * 60 + minute - offset / 60;
+    if (second == 60 && (minutes % 1440 + 1440) % 1440 != 1439) /* leap seconds end a day, and that in UTC */
+        return DECODE_TIME_FORMAT;
+    *us = (minutes * 60 + second) * 1000000 + fraction;
     return check_range(*us);
 }

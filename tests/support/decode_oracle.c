@@ -69,8 +69,7 @@ static int same_text(struct span text, const json_t *want)
         return span_equal(text, json_string_value(want), json_string_length(want));
     char digits[32];
     int n = snprintf(digits, sizeof digits, "%" JSON_INTEGER_FORMAT, json_integer_value(want));
-    /* -0 is the integer 0 to jansson and the text -0 to us */
-    return span_equal(text, digits, (size_t)n) || (json_integer_value(want) == 0 && span_equal(text, "-0", 2));
+    return span_equal(text, digits, (size_t)n);
 }
 
 static int text_fits(const json_t *want, size_t least)
@@ -107,8 +106,8 @@ static const char *compare_field(const struct field *f, const struct value *got,
     return NULL;
 }
 
-/* Both took the document as an object: field by field. */
-static const char *compare_fields(const json_t *root, enum status status)
+/* Both took the document as an object: field by field. The one that we blame must be one that does not fit. */
+static const char *compare_fields(const json_t *root, enum status status, const struct decode_fault *fault)
 {
     int all_fit = 1;
     for (size_t i = 0; i < FIELDS; i++) {
@@ -116,6 +115,8 @@ static const char *compare_fields(const json_t *root, enum status status)
         const json_t *want = at_path(root, fields[i].path, &blocked);
         const char *difference = compare_field(&fields[i], &tx.values[i], want, &fits);
         all_fit &= fits && !blocked;
+        if (status != STATUS_OK && fault->field == (int32_t)i && fits && !blocked)
+            return "the wrong field is blamed";
         if (status == STATUS_OK && difference)
             return difference;
     }
@@ -153,11 +154,13 @@ const char *decode_oracle_compare(const char *text, size_t len)
     } else if (consumed == 0) {
         if (!differs_by_design(fault.reason, &error))
             verdict = "we refuse what jansson takes";
+    } else if (consumed != (size_t)error.position) {
+        verdict = "the value ends elsewhere";
     } else if (!json_is_object(root)) {
         if (fault.reason != DECODE_NOT_OBJECT)
             verdict = "not an object, and not refused as such";
     } else if (fault.reason != DECODE_DUPLICATE) {
-        verdict = compare_fields(root, status);
+        verdict = compare_fields(root, status, &fault);
     }
     json_decref(root);
     return verdict;

@@ -152,7 +152,7 @@ static void refuses_what_breaks_the_schema_and_finds_its_end(void **state)
     refused("{\"tx_id\":\"\",\"ts\":1,\"amount\":1}", DECODE_TEXT_EMPTY, ID, 9, true);
     refused("{\"tx_id\":1,\"tx_id\":2,\"ts\":1,\"amount\":1}", DECODE_DUPLICATE, ID, 11, true);
     refused("{\"merchant\":{},\"merchant\":{}}", DECODE_DUPLICATE, COUNTRY, 15, true);
-    refused("{\"merchant\":5}", DECODE_TYPE, COUNTRY, 12, true);
+    refused("{\"merchant\":5}", DECODE_PARENT, COUNTRY, 12, true);
     refused("{\"tx_id\":1,\"ts\":-1,\"amount\":1}", DECODE_TIME_RANGE, TIME, 16, true);
     refused("{\"tx_id\":1,\"ts\":1e300,\"amount\":1}", DECODE_TIME_RANGE, TIME, 16, true);
     refused("{\"tx_id\":1,\"ts\":\"1970\",\"amount\":1}", DECODE_TYPE, TIME, 16, true);
@@ -191,25 +191,80 @@ static void describes_a_fault_without_the_value(void **state)
     buf_free(&out);
 }
 
-static void refuses_bad_schemas(void **state)
+static void takes_integers_as_the_keys_they_spell(void **state)
 {
     (void)state;
-    struct schema *none = NULL;
-    struct error err;
-    struct field bad[3] = {fields[ID], fields[TIME], fields[AMOUNT]};
-    assert_int_equal(schema_create(bad + 1, 2, &none, &err), STATUS_INVALID); /* no id */
-    assert_int_equal(schema_create(bad, 1, &none, &err), STATUS_INVALID);     /* no time */
-    bad[2].path = "ts.x";
-    assert_int_equal(schema_create(bad, 3, &none, &err), STATUS_INVALID);
-    assert_non_null(strstr(err.message, "exclude each other"));
-    bad[2].path = "ts";
-    assert_int_equal(schema_create(bad, 3, &none, &err), STATUS_INVALID);
-    bad[2].path = "a..b";
-    assert_int_equal(schema_create(bad, 3, &none, &err), STATUS_INVALID);
-    bad[2].path = "x";
-    bad[2].name = "id";
-    assert_int_equal(schema_create(bad, 3, &none, &err), STATUS_INVALID);
-    assert_null(none);
+    static const char text[] = "{\"tx_id\":-0,\"ts\":1,\"customer_id\":-12345678901234567890123,\"amount\":1}";
+    assert_int_equal(decode_transaction(schema, text, sizeof text - 1, &tx, &consumed, &fault), STATUS_OK);
+    assert_text(ID, "0");
+    assert_text(CARD, "-12345678901234567890123");
+}
+
+/* Items of an array: a bad one says where it ends, so the good ones after it are read. */
+static void walks_an_array_past_bad_items(void **state)
+{
+    (void)state;
+    static const char text[] = "[ {\"tx_id\":1,\"ts\":1,\"amount\":1} , {\"tx_id\":2,\"ts\":-1,\"x\":[{}]},7,\n"
+                               "{\"tx_id\":3,\"amount\":3,\"ts\":1e0}]";
+    static const enum decode_reason want[] = {DECODE_NONE, DECODE_TIME_RANGE, DECODE_NOT_OBJECT, DECODE_NONE};
+    size_t at = 1, len = sizeof text - 1, items = 0;
+    while (text[at - 1] != ']') {
+        (void)!decode_transaction(schema, text + at, len - at, &tx, &consumed, &fault);
+        assert_true(items < 4 && consumed > 0);
+        assert_int_equal(fault.reason, want[items++]);
+        at += consumed;
+        at += decode_skip_space(text + at, len - at) + 1; /* the comma or the bracket */
+    }
+    assert_int_equal(items, 4);
+    assert_int_equal(at, len);
+    assert_text(ID, "3");
+}
+
+/* All texts as long as they may be and escaped: the arena holds them side by side. */
+static void holds_the_longest_texts_unescaped(void **state)
+{
+    (void)state;
+    struct buf b = {0};
+    static const char *const before[] = {"{\"tx_id\":\"", "\",\"customer_id\":\"", "\",\"merchant\":{\"country\":\""};
+    static const char *const escapes[] = {"\\u0061", "\\n", "\\\\"};
+    for (size_t i = 0; i < 3; i++) {
+        buf_string(&b, before[i]);
+        for (int k = 0; k < TEXT_BYTES_MAX; k++)
+            buf_string(&b, escapes[i]);
+    }
+    buf_string(&b, "\"},\"ts\":1,\"amount\":1}");
+    assert_int_equal(decode_bytes(buf_text(&b), b.len), STATUS_OK);
+    static const int where[] = {ID, CARD, COUNTRY};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(tx.values[where[i]].text.len, TEXT_BYTES_MAX);
+        for (int k = 0; k < TEXT_BYTES_MAX; k++)
+            assert_int_equal(tx.values[where[i]].text.data[k], "a\n\\"[i]);
+    }
+    buf_clear(&b);
+    buf_string(&b, before[0]);
+    for (int k = 0; k <= TEXT_BYTES_MAX; k++)
+        buf_string(&b, escapes[0]);
+    buf_string(&b, "\"}");
+    refused(buf_text(&b), DECODE_TEXT_TOO_LONG, ID, 9, true);
+    buf_free(&b);
+}
+
+/* Broken JSON outweighs a broken rule before it: nothing of such a document can be trusted. */
+static void reports_broken_json_over_a_broken_rule(void **state)
+{
+    (void)state;
+    refused("{\"tx_id\":\"\",\"ts\":1,\"amount\":1", DECODE_TRUNCATED, -1, 29, false);
+    refused("{\"tx_id\":\"\",\"ts\":x}", DECODE_SYNTAX, -1, 17, false);
+    refused("{\"amount\":1e999,\"ts\":01}", DECODE_NUMBER, -1, 23, false);
+}
+
+static void names_each_reason_once(void **state)
+{
+    (void)state;
+    for (int a = 0; a < DECODE_REASON_COUNT; a++) {
+        for (int b = 0; b < a; b++)
+            assert_string_not_equal(decode_reason_label((enum decode_reason)a), decode_reason_label((enum decode_reason)b));
+    }
 }
 
 int main(void)
@@ -222,7 +277,11 @@ int main(void)
         cmocka_unit_test(refuses_what_breaks_the_schema_and_finds_its_end),
         cmocka_unit_test(limits_length_and_depth),
         cmocka_unit_test(describes_a_fault_without_the_value),
-        cmocka_unit_test(refuses_bad_schemas),
+        cmocka_unit_test(takes_integers_as_the_keys_they_spell),
+        cmocka_unit_test(walks_an_array_past_bad_items),
+        cmocka_unit_test(holds_the_longest_texts_unescaped),
+        cmocka_unit_test(reports_broken_json_over_a_broken_rule),
+        cmocka_unit_test(names_each_reason_once),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
