@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "config/settings.h"
+#include "model/bundle.h"
 #include "server/cmd/args.h"
-#include "server/cmd/command.h"
+#include "server/server.h"
 
 static int print_buf(struct buf *text)
 {
@@ -31,21 +32,54 @@ static int docs(void)
     return print_buf(&text);
 }
 
-/* Says what would run, so that a mistake that is no error (the wrong topic) can be seen too. */
-static int check(const struct settings *settings)
+/* Loads the bundle and prepares its model as the server would, and tells what it is. */
+static enum status check_bundle(const struct parts *parts, const struct settings *settings, struct error *err)
 {
-    if (!settings->bundle[0]) {
-        (void)fprintf(stderr, "assay: bundle is not set: the directory of the model to serve\n");
+    struct bundle *bundle = NULL;
+    struct engine engine = {0};
+    struct prepared *prepared = NULL;
+    char choice[SETTINGS_CHOICE_MAX];
+    if (!settings->bundle[0])
+        return error_set(err, STATUS_INVALID, "bundle is not set: the directory of the model to serve");
+    enum status status = bundle_load(settings->bundle, &bundle, err);
+    if (status == STATUS_OK)
+        status = server_engine(parts, settings_choice(settings, "engine", choice), bundle->model, &engine, &prepared, err);
+    if (status == STATUS_OK)
+        (void)printf("bundle: %s version %s, %zu features, engine %s\n", bundle->name, bundle->version, bundle->features,
+                     engine.backend->name);
+    engine_release(&engine, prepared);
+    engine_close(&engine);
+    bundle_free(bundle);
+    return status;
+}
+
+static enum status check_sources(const struct parts *parts, const struct settings *settings, struct error *err)
+{
+    for (const struct source *const *s = parts->sources; *s; s++) {
+        enum status status = (*s)->check && (*s)->wanted(settings) ? (*s)->check(settings, err) : STATUS_OK;
+        if (status != STATUS_OK)
+            return error_prefix(err, status, "%s", (*s)->name);
+    }
+    return STATUS_OK;
+}
+
+/* Says what would run, so that a mistake that is no error (the wrong topic) can be seen too. */
+static int check(const struct parts *parts, const struct settings *settings)
+{
+    struct error err = {{0}};
+    enum status status = check_bundle(parts, settings, &err);
+    if (status == STATUS_OK)
+        status = check_sources(parts, settings, &err);
+    if (status != STATUS_OK) {
+        (void)fprintf(stderr, "assay: %s\n", err.message);
         return EXIT_FAILED;
     }
-    (void)printf("bundle: %s\n", settings->bundle);
     (void)printf("http:   %s\n", settings->http_listen[0] ? settings->http_listen : "off");
     if (settings->stream_input[0])
         (void)printf("kafka:  %s -> %s, dead letters to %s\n", settings->stream_input, settings->stream_output,
                      settings->stream_dead_letter[0] ? settings->stream_dead_letter : "nowhere");
     else
         (void)printf("kafka:  off\n");
-    (void)printf("ok\n");
     return EXIT_DONE;
 }
 
@@ -71,7 +105,6 @@ int cmd_config(const struct parts *parts, int argc, char **argv)
         .operands_min = 1,
         .operands_max = 1,
     };
-    (void)parts;
     enum args_result parsed = args_parse(&spec, argc, argv, &verb, NULL);
     if (parsed != ARGS_RUN)
         return parsed == ARGS_EXIT_DONE ? EXIT_DONE : EXIT_USAGE;
@@ -88,7 +121,7 @@ int cmd_config(const struct parts *parts, int argc, char **argv)
         (void)fprintf(stderr, "assay: %s\n", err.message);
         code = status == STATUS_USAGE ? EXIT_USAGE : EXIT_FAILED;
     } else {
-        code = chosen == 0 ? show(&settings) : check(&settings);
+        code = chosen == 0 ? show(&settings) : check(parts, &settings);
     }
     settings_free(&settings);
     return code;

@@ -101,3 +101,12 @@ def test_a_full_disk_is_a_failure():
     with open("/dev/full", "wb") as full:
         done = subprocess.run([ASSAY, "config", "docs"], stdout=full, stderr=subprocess.PIPE, env=environment())
     assert done.returncode == 1 and b"failed" in done.stderr
+
+
+def test_config_check_looks_into_the_bundle(tmp_path):
+    result = run("config", "check")
+    assert result.code == 1 and "bundle is not set" in result.err, result
+    config = tmp_path / "assay.yaml"
+    config.write_text("bundle: nowhere\n")
+    result = run("config", "check", "--config", config)
+    assert result.code == 1 and f"{tmp_path}/nowhere" in result.err, result
