@@ -109,7 +109,7 @@ static double single(enum link link, double parameter, double margin)
     case LINK_COUNT:
         break;
     }
-    CHECK(!"a link of one margin");
+    CHECK(0 && "a link of one margin");
     return 0;
 }
 

@@ -66,7 +66,7 @@ bool forest_reference_takes_yes(const struct forest *forest, const struct forest
     case FOREST_LEAF:
         break;
     }
-    CHECK(!"a leaf has no test");
+    CHECK(0 && "a leaf has no test");
     return false;
 }
 

@@ -236,6 +236,7 @@ static enum status load(const struct document_format *format, const struct impor
     x.forest = out->forest = calloc(1, sizeof *out->forest);
     if (!x.forest)
         return error_set(err, STATUS_NO_MEMORY, "out of memory");
+    x.builder = (struct forest_builder){.forest = x.forest, .memory = &x.memory};
     out->best_iteration = -1;
     document_open(&x.d, format, file->data, file->len, &x.memory, err);
     read_document(&x);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "model/forest.h"
+#include "model/import/builder.h"
 #include "model/import/document.h"
 #include "model/import/import.h"
 
@@ -32,7 +33,7 @@ struct xgboost {
     struct imported *out;
     struct error *err;
     struct forest *forest; /* out->forest */
-    size_t node_capacity, tree_capacity, entry_capacity, leaf_output_capacity, set_capacity, set_word_capacity;
+    struct forest_builder builder;
     bool any_vector_leaf;
     struct xgboost_tree tree;
 

@@ -187,7 +187,7 @@ static enum status weigh_trees(struct xgboost *x)
 static enum status spread_leaves(struct xgboost *x)
 {
     struct forest *f = x->forest;
-    f->leaf_outputs = import_grow(&x->memory, NULL, &x->leaf_output_capacity, f->entry_count, sizeof *f->leaf_outputs);
+    f->leaf_outputs = import_grow(&x->memory, NULL, &x->builder.outputs, f->entry_count, sizeof *f->leaf_outputs);
     if (!f->leaf_outputs)
         return error_set(x->err, STATUS_LIMIT, "the leaves need more memory than 4 x the file + 64 MB");
     for (uint32_t t = 0, n = 0; t < f->tree_count; t++) {
@@ -266,19 +266,6 @@ static void describe(struct xgboost *x, const struct objective *objective)
     }
 }
 
-/* Gives back what growing by half left over. */
-static void shrink(struct xgboost *x)
-{
-    struct forest *f = x->forest;
-    struct import_memory *m = &x->memory;
-    f->nodes = import_shrink(m, f->nodes, &x->node_capacity, f->node_count, sizeof *f->nodes);
-    f->trees = import_shrink(m, f->trees, &x->tree_capacity, f->tree_count, sizeof *f->trees);
-    f->leaf_values = import_shrink(m, f->leaf_values, &x->entry_capacity, f->entry_count, sizeof *f->leaf_values);
-    f->leaf_outputs = import_shrink(m, f->leaf_outputs, &x->leaf_output_capacity, f->entry_count, sizeof *f->leaf_outputs);
-    f->sets = import_shrink(m, f->sets, &x->set_capacity, f->set_count, sizeof *f->sets);
-    f->set_words = import_shrink(m, f->set_words, &x->set_word_capacity, f->set_word_count, sizeof *f->set_words);
-}
-
 enum status xgboost_assemble(struct xgboost *x, const struct model_options *options)
 {
     const struct objective *objective = NULL;
@@ -298,6 +285,6 @@ enum status xgboost_assemble(struct xgboost *x, const struct model_options *opti
     if (status != STATUS_OK)
         return status;
     describe(x, objective);
-    shrink(x);
+    builder_finish(&x->builder);
     return STATUS_OK;
 }

@@ -159,27 +159,19 @@ static bool mark_reachable(struct xgboost *x)
     return true;
 }
 
-/* Room in the forest for this tree, and its nodes' new numbers. */
-static bool number_nodes(struct xgboost *x, uint32_t *inner, uint32_t *leaves)
+/* The nodes' new numbers, + 1, in the file's order; how many there are, and how many of them are leaves. */
+static uint32_t number_nodes(struct xgboost *x, uint32_t *leaves)
 {
     struct xgboost_tree *t = &x->tree;
-    struct forest *f = x->forest;
-    *inner = *leaves = 0;
-    uint32_t next = f->node_count;
+    uint32_t first = x->forest->node_count, next = first;
+    *leaves = 0;
     for (size_t i = 0; i < (size_t)t->node_count; i++) {
         if (!t->number[i])
             continue;
         t->number[i] = ++next;
-        *(is_leaf(t, i) ? leaves : inner) += 1;
+        *leaves += is_leaf(t, i);
     }
-    size_t total = (size_t)f->node_count + *inner + *leaves;
-    if (total >= UINT32_MAX)
-        return document_fail(&x->d, STATUS_LIMIT, "more than %u nodes", UINT32_MAX);
-    struct forest_node *nodes = import_grow(&x->memory, f->nodes, &x->node_capacity, total, sizeof *nodes);
-    if (!nodes)
-        return document_out_of_memory(&x->d);
-    f->nodes = nodes;
-    return true;
+    return next - first;
 }
 
 /* Which categories each node has: category_of[node]. */
@@ -224,23 +216,15 @@ static bool add_set(struct xgboost *x, size_t node, uint32_t *out)
             return refuse(x, node, "category", members[i]);
         largest = members[i] > largest ? members[i] : largest;
     }
-    uint32_t words = (uint32_t)largest / 32 + 1;
-    struct forest_set *sets = import_grow(&x->memory, f->sets, &x->set_capacity, (size_t)f->set_count + 1, sizeof *sets);
-    if (!sets)
+    uint32_t words = (uint32_t)largest / 32 + 1, first = f->set_word_count;
+    struct forest_set *set = builder_set(&x->builder);
+    uint32_t *bits = builder_set_words(&x->builder, words);
+    if (!set || !bits)
         return document_out_of_memory(&x->d);
-    f->sets = sets;
-    size_t total = (size_t)f->set_word_count + words;
-    uint32_t *bits = total > UINT32_MAX ? NULL : import_grow(&x->memory, f->set_words, &x->set_word_capacity, total, sizeof *bits);
-    if (!bits)
-        return document_out_of_memory(&x->d);
-    f->set_words = bits;
-    bits += f->set_word_count;
-    memset(bits, 0, words * sizeof *bits);
     for (size_t i = 0; i < n; i++)
         bits[members[i] / 32] |= UINT32_C(1) << (members[i] % 32);
-    f->sets[f->set_count] = (struct forest_set){.first = f->set_word_count, .words = words};
-    f->set_word_count = (uint32_t)total;
-    *out = f->set_count++;
+    *set = (struct forest_set){.first = first, .words = words};
+    *out = f->set_count - 1;
     return true;
 }
 
@@ -263,8 +247,8 @@ static bool add_split(struct xgboost *x, size_t node, struct forest_node *out)
     }
     if (t->split_type.size > 0 && t->split_type.items[node] != 0)
         return refuse(x, node, "split_type", t->split_type.items[node]);
-    if (!isfinite(t->condition.items[node]))
-        return document_fail(&x->d, STATUS_INVALID, "node %zu: its split_condition is not a finite number", node);
+    if (isnan(t->condition.items[node]))
+        return document_fail(&x->d, STATUS_INVALID, "node %zu: its split_condition is not a number", node);
     out->op = FOREST_LT;
     out->threshold = (double)t->condition.items[node];
     out->yes = left;
@@ -277,7 +261,6 @@ static bool add_split(struct xgboost *x, size_t node, struct forest_node *out)
 static bool add_leaf(struct xgboost *x, size_t node, struct forest_node *out)
 {
     struct xgboost_tree *t = &x->tree;
-    struct forest *f = x->forest;
     size_t count = t->leaf_size > 1 ? (size_t)t->leaf_size : 1;
     const float *values = &t->condition.items[node];
     if (count > 1) {
@@ -286,49 +269,35 @@ static bool add_leaf(struct xgboost *x, size_t node, struct forest_node *out)
             return refuse(x, node, "row of leaf_weights", (long long)row);
         values = &t->leaf_weights.items[(size_t)row * count];
     }
-    *out = (struct forest_node){.op = FOREST_LEAF, .yes = f->entry_count, .no = (uint32_t)count};
+    *out = (struct forest_node){.op = FOREST_LEAF, .yes = x->forest->entry_count, .no = (uint32_t)count};
     for (size_t i = 0; i < count; i++) {
         if (!isfinite(values[i]))
             return document_fail(&x->d, STATUS_INVALID, "node %zu: the leaf's value is not a finite number", node);
-        f->leaf_values[f->entry_count + i] = (double)values[i];
+        if (!builder_value(&x->builder, (double)values[i]))
+            return document_out_of_memory(&x->d);
     }
-    f->entry_count += (uint32_t)count;
     return true;
 }
 
-static bool room_for_leaves(struct xgboost *x, uint32_t leaves)
-{
-    struct forest *f = x->forest;
-    size_t size = x->tree.leaf_size > 1 ? (size_t)x->tree.leaf_size : 1;
-    x->tree.leaf_row_is_node = size > 1 && x->tree.leaf_weights.size == 0;
-    if (x->tree.leaf_row_is_node) {
-        if (!x->tree.base_weights)
-            return document_fail(&x->d, STATUS_INVALID, "neither leaf_weights nor base_weights for leaves of %zu values", size);
-        if (!document_f32s_at(&x->d, x->tree.base_weights, &x->tree.leaf_weights))
-            return false;
-    }
-    if (leaves > (UINT32_MAX - f->entry_count) / size)
-        return document_out_of_memory(&x->d);
-    size_t total = f->entry_count + (size_t)leaves * size;
-    double *values = import_grow(&x->memory, f->leaf_values, &x->entry_capacity, total, sizeof *values);
-    if (!values)
-        return document_out_of_memory(&x->d);
-    f->leaf_values = values;
-    x->any_vector_leaf |= size > 1;
-    return true;
-}
-
-static bool add_nodes(struct xgboost *x)
+/* Finds the values of leaves with several outputs. */
+static bool find_leaf_rows(struct xgboost *x)
 {
     struct xgboost_tree *t = &x->tree;
-    struct forest *f = x->forest;
+    t->leaf_row_is_node = t->leaf_size > 1 && t->leaf_weights.size == 0;
+    x->any_vector_leaf |= t->leaf_size > 1;
+    if (!t->leaf_row_is_node)
+        return true;
+    if (!t->base_weights)
+        return document_fail(&x->d, STATUS_INVALID, "neither leaf_weights nor base_weights, for leaves of %lld values", (long long)t->leaf_size);
+    return document_f32s_at(&x->d, t->base_weights, &t->leaf_weights);
+}
+
+static bool add_nodes(struct xgboost *x, struct forest_node *nodes)
+{
+    struct xgboost_tree *t = &x->tree;
     for (size_t i = 0; i < (size_t)t->node_count; i++) {
-        if (!t->number[i])
-            continue;
-        struct forest_node *node = &f->nodes[f->node_count];
-        if (!(is_leaf(t, i) ? add_leaf(x, i, node) : add_split(x, i, node)))
+        if (t->number[i] && !(is_leaf(t, i) ? add_leaf(x, i, nodes++) : add_split(x, i, nodes++)))
             return false;
-        f->node_count++;
     }
     return true;
 }
@@ -336,22 +305,21 @@ static bool add_nodes(struct xgboost *x)
 static bool add_tree(struct xgboost *x)
 {
     struct xgboost_tree *t = &x->tree;
-    struct forest *f = x->forest;
-    uint32_t inner, leaves, root = f->node_count;
     uint32_t *number = import_grow(&x->memory, t->number, &t->number_capacity, (size_t)t->node_count, sizeof *number);
     if (!number)
         return document_out_of_memory(&x->d);
     t->number = number;
-    if (!mark_reachable(x) || !number_nodes(x, &inner, &leaves) || !index_categories(x) || !room_for_leaves(x, leaves))
+    if (!mark_reachable(x) || !index_categories(x) || !find_leaf_rows(x))
         return false;
-    struct forest_tree *trees = import_grow(&x->memory, f->trees, &x->tree_capacity, (size_t)f->tree_count + 1, sizeof *trees);
-    if (!trees)
+    if ((uint64_t)x->forest->node_count + (uint64_t)t->node_count >= UINT32_MAX)
+        return document_fail(&x->d, STATUS_LIMIT, "more than %u nodes", UINT32_MAX);
+    uint32_t leaves, root = x->forest->node_count, count = number_nodes(x, &leaves);
+    struct forest_tree *tree = builder_tree(&x->builder);
+    struct forest_node *nodes = builder_nodes(&x->builder, count);
+    if (!tree || !nodes)
         return document_out_of_memory(&x->d);
-    f->trees = trees;
-    if (!add_nodes(x))
-        return false;
-    f->trees[f->tree_count++] = (struct forest_tree){.root = root, .leaves = leaves};
-    return true;
+    *tree = (struct forest_tree){.root = root, .leaves = leaves};
+    return add_nodes(x, nodes);
 }
 
 void xgboost_read_tree(struct xgboost *x)
