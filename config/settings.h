@@ -60,6 +60,9 @@ void settings_free(struct settings *settings);
 /* The value of a librdkafka property that is set, or NULL; key without "kafka.". Borrowed. */
 const char *settings_kafka(const struct settings *settings, const char *key);
 
+/* Does a librdkafka property of this name hold a secret? Its value belongs in no message. */
+bool settings_kafka_secret(const char *key);
+
 /* The word of a choice: "auto" for "engine". CHECKs that the option is a choice. Returns text. */
 enum { SETTINGS_CHOICE_MAX = 32 };
 const char *settings_choice(const struct settings *settings, const char *key, char text[SETTINGS_CHOICE_MAX]);

@@ -24,9 +24,6 @@ extern const struct option settings_table[SETTINGS_OPTIONS];
 /* "ASSAY_HTTP_LISTEN" for http.listen. */
 void settings_environment_name(const char *key, char out[OPTION_KEY_MAX + 8]);
 
-/* Does a librdkafka property of this name hold a secret? */
-bool settings_kafka_secret(const char *key);
-
 /* The position of the option in the table, or -1. */
 int settings_option_find(const char *key);
 
