@@ -52,15 +52,11 @@ static enum status read_all(const struct bundle_file *file, const struct yaml *f
     for (size_t i = 0; i < bundle->reason_count && status == STATUS_OK; i++, n++)
         status = read_reason(file, &reasons->items[i], &bundle->reasons[i], &sources[n], err);
     if (status == STATUS_OK)
-        status = plan_compile(bundle->schema, sources, n, &bundle->plan, err);
-    if (status != STATUS_OK)
-        return status;
-    bundle->features = plan_columns(bundle->plan) - bundle->reason_count;
-    for (size_t i = 0; i < bundle->reason_count; i++) {
-        if (strcmp(plan_column_name(bundle->plan, bundle->features + i), bundle->reasons[i].code) != 0)
-            return bundle_refuse(file, &reasons->items[i], err, "a reason is one condition: onehot can't be one");
-    }
-    return STATUS_OK;
+        status = plan_compile_with_conditions(bundle->schema, sources, features->size, sources + features->size,
+                                              bundle->reason_count, &bundle->plan, err);
+    if (status == STATUS_OK)
+        bundle->features = plan_columns(bundle->plan) - bundle->reason_count;
+    return status;
 }
 
 enum status bundle_read_features(const struct bundle_file *file, struct bundle *bundle, struct error *err)

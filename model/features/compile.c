@@ -4,27 +4,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A column to be: its name, and the value that it holds. */
+/* A column to be: its name, the value that it holds, and the source that it comes from. */
 struct column {
     char *name;
-    uint16_t value;
+    uint16_t value, source;
 };
 
 struct columns {
     struct column *list; /* [count], room for PLAN_REGISTERS_MAX */
     size_t count;
+    size_t first;    /* names are distinct from here on: conditions are told apart among themselves */
+    uint16_t source; /* of what is added now */
 };
 
 static bool add_column(struct compiler *c, struct columns *columns, struct buf *name, uint16_t value)
 {
-    for (size_t i = 0; i < columns->count; i++)
+    for (size_t i = columns->first; i < columns->count; i++)
         if (strcmp(columns->list[i].name, buf_text(name)) == 0)
-            return complain(c, 0, "there is already a column '%.100s'", buf_text(name));
+            return complain(c, 0, "there is already one with the name '%.100s'", buf_text(name));
     if (columns->count == PLAN_REGISTERS_MAX)
         return complain(c, 0, "more than %d columns", PLAN_REGISTERS_MAX);
     struct column *column = &columns->list[columns->count];
     column->name = strdup(buf_text(name));
     column->value = value;
+    column->source = columns->source;
     if (!column->name || name->failed)
         return complain_memory(c);
     columns->count++;
@@ -54,24 +57,36 @@ static bool add_columns(struct compiler *c, const struct named *named, struct co
     return ok;
 }
 
-/* Compiles one source. visible: those after it may use it; columns: NULL where it becomes none. */
-static bool compile_source(struct compiler *c, const struct feature_source *source, bool visible, struct columns *columns)
+static bool check_name(struct compiler *c, const char *name)
+{
+    size_t len = strnlen(name, FEATURE_NAME_MAX + 1);
+    return (len > 0 && len <= FEATURE_NAME_MAX) || complain(c, 0, "a name has 1 to %d bytes", FEATURE_NAME_MAX);
+}
+
+static bool compile_feature(struct compiler *c, const struct feature_source *source, struct columns *columns)
 {
     c->source = source;
     struct named named = {.name = source->name};
-    size_t len = strnlen(source->name, FEATURE_NAME_MAX + 1);
-    if (len == 0 || len > FEATURE_NAME_MAX)
-        return complain(c, 0, "the name of a feature has 1 to %d bytes", FEATURE_NAME_MAX);
-    if (!parse_expression(c, &named.operand))
+    if (!check_name(c, source->name) || !parse_expression(c, &named.operand))
         return false;
-    if ((named.operand.kind != OPERAND_COLUMNS || !visible) && !parse_need_number(c, &named.operand, true))
+    if (named.operand.kind != OPERAND_COLUMNS && !parse_need_number(c, &named.operand, true))
         return false;
-    for (size_t i = 0; visible && i < c->named_count; i++)
+    for (size_t i = 0; i < c->named_count; i++)
         if (strcmp(c->named[i].name, source->name) == 0)
             return complain(c, 0, "there is already a feature of this name");
-    if (visible)
-        c->named[c->named_count++] = named;
-    return !columns || add_columns(c, &named, columns);
+    c->named[c->named_count++] = named;
+    return add_columns(c, &named, columns);
+}
+
+static bool compile_condition(struct compiler *c, const struct feature_source *source, struct columns *columns)
+{
+    c->source = source;
+    struct named named = {.name = source->name};
+    struct instruction truth = {.op = OP_NE}; /* a comparison: 0 for a missing condition */
+    if (!check_name(c, source->name) || !parse_expression(c, &named.operand) || !parse_need_number(c, &named.operand, false))
+        return false;
+    truth.a = named.operand.value;
+    return value_constant(c, 0, 0, &truth.b) && value_add(c, 0, truth, &named.operand.value) && add_columns(c, &named, columns);
 }
 
 /* Marks the values that the columns need, from the last to the first: operands stand before what uses them. */
@@ -119,13 +134,15 @@ static bool finish(struct compiler *c, struct columns *columns)
     plan->constants = calloc(c->value_count + 1u, sizeof *plan->constants);
     plan->code = calloc(c->value_count + 1u, sizeof *plan->code);
     plan->columns = calloc(columns->count + 1, sizeof *plan->columns);
+    plan->column_sources = calloc(columns->count + 1, sizeof *plan->column_sources);
     plan->column_names = calloc(columns->count + 1, sizeof(char *));
-    if (!plan->constants || !plan->code || !plan->columns || !plan->column_names)
+    if (!plan->constants || !plan->code || !plan->columns || !plan->column_sources || !plan->column_names)
         return complain_memory(c);
     mark_used(c, columns, used);
     number_registers(c, used, registers);
     for (size_t i = 0; i < columns->count; i++) {
         plan->columns[i] = registers[columns->list[i].value];
+        plan->column_sources[i] = columns->list[i].source;
         plan->column_names[i] = columns->list[i].name;
         columns->list[i].name = NULL; /* now the plan's */
     }
@@ -133,41 +150,37 @@ static bool finish(struct compiler *c, struct columns *columns)
     return true;
 }
 
-/* features become visible to what follows; `conditions` see them but not one another. Columns come from the conditions
- * where `over`, else from the features. */
-static bool compile_all(struct compiler *c, const struct feature_source *features, size_t feature_count,
-                        const struct feature_source *conditions, size_t condition_count, bool over, struct columns *columns)
+static bool compile_all(struct compiler *c, const struct feature_source *conditions, size_t condition_count,
+                        struct columns *columns)
 {
-    c->sources = features;
-    c->source_count = feature_count;
-    for (size_t i = 0; i < feature_count; i++)
-        if (!compile_source(c, &features[i], true, over ? NULL : columns))
+    for (size_t i = 0; i < c->source_count; i++, columns->source++)
+        if (!compile_feature(c, &c->sources[i], columns))
             return false;
-    c->source_count = 0;
-    for (size_t i = 0; i < condition_count; i++)
-        if (!compile_source(c, &conditions[i], false, columns))
+    columns->first = columns->count;
+    for (size_t i = 0; i < condition_count; i++, columns->source++)
+        if (!compile_condition(c, &conditions[i], columns))
             return false;
     return finish(c, columns);
 }
 
-static enum status run(const struct schema *schema, const struct feature_source *features, size_t feature_count,
-                       const struct feature_source *conditions, size_t condition_count, bool over, struct plan **out,
-                       struct error *err)
+enum status plan_compile_with_conditions(const struct schema *schema, const struct feature_source *sources, size_t n,
+                                         const struct feature_source *conditions, size_t condition_count, struct plan **out,
+                                         struct error *err)
 {
     *out = NULL;
-    if (feature_count > FEATURES_MAX || condition_count > FEATURES_MAX)
+    if (n > FEATURES_MAX || condition_count > FEATURES_MAX)
         return error_set(err, STATUS_LIMIT, "more than %d features", FEATURES_MAX);
-    struct compiler c = {.schema = schema, .err = err, .status = STATUS_NO_MEMORY};
+    struct compiler c = {.schema = schema, .sources = sources, .source_count = n, .err = err};
     struct columns columns = {.list = calloc(PLAN_REGISTERS_MAX, sizeof *columns.list)};
     c.plan = calloc(1, sizeof *c.plan);
     c.values = malloc(PLAN_REGISTERS_MAX * sizeof *c.values);
-    c.named = malloc((feature_count + 1) * sizeof *c.named);
+    c.named = malloc((n + 1) * sizeof *c.named);
     c.arguments = malloc(ARGUMENTS_MAX * sizeof *c.arguments);
     bool ok = columns.list && c.plan && c.values && c.named && c.arguments;
     if (!ok)
         complain_memory(&c);
     else
-        ok = compile_all(&c, features, feature_count, conditions, condition_count, over, &columns);
+        ok = compile_all(&c, conditions, condition_count, &columns);
     for (size_t i = 0; i < columns.count; i++)
         free(columns.list[i].name);
     free(columns.list);
@@ -184,11 +197,5 @@ static enum status run(const struct schema *schema, const struct feature_source 
 enum status plan_compile(const struct schema *schema, const struct feature_source *sources, size_t n, struct plan **out,
                          struct error *err)
 {
-    return run(schema, sources, n, NULL, 0, false, out, err);
-}
-
-enum status plan_compile_conditions(const struct schema *schema, const struct feature_source *features, size_t feature_count,
-                                    const struct feature_source *sources, size_t n, struct plan **out, struct error *err)
-{
-    return run(schema, features, feature_count, sources, n, true, out, err);
+    return plan_compile_with_conditions(schema, sources, n, NULL, 0, out, err);
 }

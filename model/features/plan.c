@@ -20,6 +20,7 @@ void plan_free(struct plan *plan)
     free(plan->constants);
     free(plan->code);
     free(plan->columns);
+    free(plan->column_sources);
     free(plan->column_names);
     free(plan->words);
     free(plan->zones);
@@ -35,6 +36,12 @@ const char *plan_column_name(const struct plan *plan, size_t column)
 {
     CHECK(column < plan->column_count);
     return plan->column_names[column];
+}
+
+size_t plan_column_source(const struct plan *plan, size_t column)
+{
+    CHECK(column < plan->column_count);
+    return plan->column_sources[column];
 }
 
 void plan_run(const struct plan *plan, const struct transaction *tx, enum number_type type, void *row)

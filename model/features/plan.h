@@ -38,15 +38,18 @@ MUST_USE enum status plan_compile(const struct schema *schema, const struct feat
                                   struct plan **out, struct error *err);
 void plan_free(struct plan *plan);
 
-/* Compiles conditions, such as reasons: sources[n] may use fields and the features, in full precision, but not one another;
- * they alone are the columns. Features that no source uses cost nothing. The rest is as for plan_compile. */
-MUST_USE enum status plan_compile_conditions(const struct schema *schema, const struct feature_source *features,
-                                             size_t feature_count, const struct feature_source *sources, size_t n,
-                                             struct plan **out, struct error *err);
+/* As plan_compile, with conditions (reasons) as further columns after those of the features: 1 where the condition is true,
+ * 0 where it is false or missing. They may use fields and features, in full precision, but not one another; their names
+ * may be the same as a feature's. */
+MUST_USE enum status plan_compile_with_conditions(const struct schema *schema, const struct feature_source *sources, size_t n,
+                                                  const struct feature_source *conditions, size_t condition_count,
+                                                  struct plan **out, struct error *err);
 
-/* Columns of the feature row: one a feature, more for onehot. */
+/* Columns of the row: one a feature, more for onehot; then one a condition. */
 size_t plan_columns(const struct plan *plan);
 const char *plan_column_name(const struct plan *plan, size_t column);
+/* The position among sources, then conditions, of what a column comes from. */
+size_t plan_column_source(const struct plan *plan, size_t column);
 
 /* Computes the row of one transaction into row[plan_columns], of the given type. */
 void plan_run(const struct plan *plan, const struct transaction *tx, enum number_type type, void *row);

@@ -37,8 +37,9 @@ struct plan {
     double *constants; /* [constant_count] */
     struct instruction *code; /* [code_count] */
     uint32_t constant_count, code_count;
-    uint16_t *columns;   /* [column_count] registers */
-    char **column_names; /* [column_count], owned */
+    uint16_t *columns;        /* [column_count] registers */
+    uint16_t *column_sources; /* [column_count] which source each comes from */
+    char **column_names;      /* [column_count], owned */
     size_t column_count;
     struct words **words; /* [words_count], owned */
     struct zone **zones;  /* [zone_count], owned */

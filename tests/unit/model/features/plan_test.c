@@ -268,25 +268,42 @@ static void conditions_see_the_features_but_not_one_another(void **state)
     };
     struct feature_source conditions[] = {
         {.name = "exact", .expression = "share == 57.25 / 3", .line = 3, .column = 1}, /* in double, not as the row has it */
-        {.name = "share", .expression = "kind_web and amount > 50", .line = 4, .column = 1},
+        {.name = "share", .expression = "amount * kind_web", .line = 4, .column = 1},
+        {.name = "missing", .expression = "limit", .line = 5, .column = 1},
+        {.name = "tiny", .expression = "amount * 1e-300", .line = 6, .column = 1},
     };
     struct plan *plan;
     struct error err = {{0}};
-    if (plan_compile_conditions(fixture.schema, features, 2, conditions, 2, &plan, &err) != STATUS_OK)
+    if (plan_compile_with_conditions(fixture.schema, features, 2, conditions, 4, &plan, &err) != STATUS_OK)
         fail_msg("%s", err.message);
-    assert_int_equal(plan_columns(plan), 2);
-    assert_string_equal(plan_column_name(plan, 0), "exact");
-    double row[2];
-    plan_run(plan, &fixture.tx, NUMBER_F64, row);
-    assert_true(row[0] == 1 && row[1] == 1);
+    static const char *const names[] = {"share", "kind_web", "kind_pos", "exact", "share", "missing", "tiny"};
+    static const size_t sources[] = {0, 1, 1, 2, 3, 4, 5};
+    const float want[] = {(float)(57.25 / 3), 1, 0, 1, 1, 0, 1};
+    assert_int_equal(plan_columns(plan), 7);
+    for (size_t i = 0; i < 7; i++) {
+        assert_string_equal(plan_column_name(plan, i), names[i]);
+        assert_int_equal(plan_column_source(plan, i), sources[i]);
+    }
+    float row[7];
+    plan_run(plan, &fixture.tx, NUMBER_F32, row);
+    assert_memory_equal(row, want, sizeof row);
     plan_free(plan);
 
-    conditions[1].expression = "exact";
-    assert_int_equal(plan_compile_conditions(fixture.schema, features, 2, conditions, 2, &plan, &err), STATUS_INVALID);
-    assert_non_null(strstr(err.message, "unknown name 'exact'"));
-    conditions[1].expression = "onehot(channel, 'a')";
-    assert_int_equal(plan_compile_conditions(fixture.schema, features, 2, conditions, 2, &plan, &err), STATUS_INVALID);
-    assert_non_null(strstr(err.message, "several columns"));
+    const struct {
+        const char *name, *expression, *message;
+    } refused[] = {
+        {"b", "exact", "unknown name 'exact'"},
+        {"b", "onehot(channel, 'a')", "several columns"},
+        {"b", "channel", "is a category"},
+        {"exact", "1", "there is already one with the name 'exact'"},
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        conditions[1].name = refused[i].name;
+        conditions[1].expression = refused[i].expression;
+        assert_int_equal(plan_compile_with_conditions(fixture.schema, features, 2, conditions, 2, &plan, &err), STATUS_INVALID);
+        if (!strstr(err.message, refused[i].message))
+            fail_msg("%s", err.message);
+    }
 }
 
 static void rows_are_converted_once(void **state)
