@@ -8,6 +8,7 @@
 #include "kernels/ref/backend_reference.h"
 #include "model/base/nearest.h"
 #include "server/cmd/command.h"
+#include "server/http/source_http.h"
 
 static const struct command {
     const char *name, *summary;
@@ -21,7 +22,7 @@ static const struct command {
 
 static const struct backend *const backends[] = {&backend_cpu, &backend_reference, &backend_cpu_scalar,
                                                  &backend_cpu_avx2, &backend_cpu_avx512, NULL};
-static const struct source *const sources[] = {NULL};
+static const struct source *const sources[] = {&source_http, NULL};
 
 static void print_usage(FILE *out)
 {

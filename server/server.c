@@ -9,6 +9,7 @@
 
 #include "model/base/check.h"
 #include "model/base/clock.h"
+#include "server/cmd/engine_choice.h"
 #include "server/decision_log.h"
 #include "server/log.h"
 
@@ -35,25 +36,6 @@ void server_block_signals(void)
     (void)sigaddset(&set, SIGTERM);
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
-}
-
-enum status server_engine(const struct parts *parts, const char *choice, const struct model *model, struct engine *engine,
-                          struct prepared **prepared, struct error *err)
-{
-    enum status status = STATUS_UNSUPPORTED;
-    (void)error_set(err, status, "engine '%s' is not part of this build", choice);
-    for (const struct backend *const *b = parts->backends; *b; b++) {
-        if (strcmp(choice, "auto") != 0 && strcmp(choice, (*b)->name) != 0)
-            continue;
-        status = engine_open(*b, engine, err);
-        if (status != STATUS_OK)
-            continue;
-        status = engine_prepare(engine, model, prepared, err);
-        if (status == STATUS_OK)
-            return STATUS_OK;
-        engine_close(engine);
-    }
-    return status;
 }
 
 static bool all_ready(const struct server *server, struct buf *why)
@@ -148,7 +130,7 @@ static enum status start_all(struct running *r, const struct parts *parts, struc
         return error_set(err, STATUS_INVALID, "no bundle: set `bundle` in the configuration, or --set bundle=DIR");
     enum status status = bundle_load(s->bundle, &r->bundle, err);
     if (status == STATUS_OK)
-        status = server_engine(parts, settings_choice(s, "engine", choice), r->bundle->model, &r->engine, &r->prepared, err);
+        status = engine_choose(parts, settings_choice(s, "engine", choice), r->bundle->model, &r->engine, &r->prepared, err);
     if (status == STATUS_OK)
         status = metrics_create(&r->server.metrics, err);
     if (status == STATUS_OK)

@@ -22,7 +22,3 @@ const struct server *server_view(const struct running *running);
 
 /* Stops the sources within settings->drain_s, then frees everything. */
 void server_stop(struct running *running);
-
-/* Opens the first backend that the choice allows (see `engine` in options.def) and prepares the model with it. */
-MUST_USE enum status server_engine(const struct parts *parts, const char *choice, const struct model *model, struct engine *engine,
-                                   struct prepared **prepared, struct error *err);

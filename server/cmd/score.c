@@ -11,9 +11,10 @@
 #include "model/base/check.h"
 #include "model/base/clock.h"
 #include "server/cmd/args.h"
+#include "server/cmd/engine_choice.h"
+#include "server/pipeline.h"
 #include "server/progress.h"
 #include "server/record.h"
-#include "server/server.h"
 
 enum { CHUNK = 256, READ_BYTES = 1 << 20, LINE_MAX_BYTES = 16 << 20 };
 
@@ -158,7 +159,7 @@ static enum status open_scorer(struct scorer *s, const struct parts *parts, cons
 {
     enum status status = bundle_load(dir, &s->bundle, err);
     if (status == STATUS_OK)
-        status = server_engine(parts, engine, s->bundle->model, &s->engine, &s->prepared, err);
+        status = engine_choose(parts, engine, s->bundle->model, &s->engine, &s->prepared, err);
     if (status == STATUS_OK)
         status = metrics_create(&s->metrics, err);
     if (status != STATUS_OK)
@@ -240,7 +241,9 @@ int cmd_score(const struct parts *parts, int argc, char **argv)
     status = close_scorer(&s, status, &err);
     if (status != STATUS_OK)
         (void)fprintf(stderr, "assay: %s\n", err.message);
-    else if (s.rejected > 0)
+    if (status == STATUS_USAGE)
+        return EXIT_USAGE;
+    if (status == STATUS_OK && s.rejected > 0)
         (void)fprintf(stderr, "assay: %llu of %llu lines could not be scored; see their \"error\"\n", (unsigned long long)s.rejected,
                       (unsigned long long)s.lines);
     return status != STATUS_OK || (strict && s.rejected > 0) ? EXIT_FAILED : EXIT_DONE;
