@@ -67,8 +67,8 @@ def main():
         names, rows = feature_rows(options.assay, train, options.columns)
         _, test_rows = feature_rows(options.assay, test, options.columns)
     matrix = xgboost.DMatrix(rows, label=train_labels, feature_names=names)
-    params = {"objective": "binary:logistic", "max_depth": 5, "eta": 0.15, "subsample": 0.8, "tree_method": "hist", "seed": 7, "nthread": 2}
-    booster = xgboost.train(params, matrix, num_boost_round=80)
+    params = {"objective": "binary:logistic", "max_depth": 4, "eta": 0.2, "subsample": 0.8, "tree_method": "hist", "seed": 7, "nthread": 2}
+    booster = xgboost.train(params, matrix, num_boost_round=60)
     booster.save_model(BUNDLE / "model.json")
     scores = booster.predict(xgboost.DMatrix(test_rows, feature_names=names))
     print(f"{len(names)} columns, {len(test_labels)} test transactions, {test_labels.sum()} frauds")
