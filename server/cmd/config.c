@@ -7,7 +7,8 @@
 #include "config/settings.h"
 #include "model/bundle.h"
 #include "server/cmd/args.h"
-#include "server/server.h"
+#include "server/cmd/engine_choice.h"
+#include "server/source.h"
 
 static int print_buf(struct buf *text)
 {
@@ -43,7 +44,7 @@ static enum status check_bundle(const struct parts *parts, const struct settings
         return error_set(err, STATUS_INVALID, "bundle is not set: the directory of the model to serve");
     enum status status = bundle_load(settings->bundle, &bundle, err);
     if (status == STATUS_OK)
-        status = server_engine(parts, settings_choice(settings, "engine", choice), bundle->model, &engine, &prepared, err);
+        status = engine_choose(parts, settings_choice(settings, "engine", choice), bundle->model, &engine, &prepared, err);
     if (status == STATUS_OK)
         (void)printf("bundle: %s version %s, %zu features, engine %s\n", bundle->name, bundle->version, bundle->features,
                      engine.backend->name);
