@@ -230,31 +230,33 @@ static bool take_word(struct document *d, const char *word)
     return true;
 }
 
-/* Stands the number that ended at d->at alone? "12x" is none. */
-static bool number_ends(const struct document *d)
+/* Does a number end at p? "12x" is none. */
+static bool ends_at(const struct document *d, const char *p)
 {
-    return d->at == d->end || strchr(",]} \n\r\t", *d->at);
+    return p == d->end || (*p != '\0' && strchr(",]} \n\r\t", *p));
+}
+
+static const char *skip_digits(const char *p, const char *end)
+{
+    while (p < end && *p >= '0' && *p <= '9')
+        p++;
+    return p;
 }
 
 static bool json_whole(struct document *d, int64_t *out)
 {
-    const char *p = d->at;
-    bool negative = *p == '-';
-    p += negative;
-    const char *digits = p;
-    uint64_t value = 0;
-    for (; p < d->end && *p >= '0' && *p <= '9' && p - digits < 18; p++)
-        value = value * 10 + (uint64_t)(*p - '0');
-    if (p == digits) {
-        if (take_word(d, "true"))
-            value = 1;
-        else if (!take_word(d, "false"))
-            return document_fail(d, STATUS_INVALID, "a whole number is expected");
-        p = d->at;
+    if (*d->at == 't' || *d->at == 'f') {
+        *out = *d->at == 't';
+        return take_word(d, *out ? "true" : "false") || document_fail(d, STATUS_INVALID, "a whole number is expected");
     }
-    d->at = p;
-    if (!number_ends(d))
+    bool negative = *d->at == '-';
+    const char *digits = d->at + negative, *end = skip_digits(digits, d->end);
+    uint64_t value = 0;
+    if (end == digits || end - digits > 18 || !ends_at(d, end))
         return document_fail(d, STATUS_INVALID, "a whole number is expected");
+    for (const char *p = digits; p < end; p++)
+        value = value * 10 + (uint64_t)(*p - '0');
+    d->at = end;
     *out = negative ? -(int64_t)value : (int64_t)value;
     return true;
 }
@@ -293,12 +295,36 @@ static bool json_number(struct document *d, enum number_kind kind, void *out, bo
             return document_fail(d, STATUS_INVALID, "a number is expected, within the range of its type");
         d->at += used;
     }
-    if (!number_ends(d))
+    if (!ends_at(d, d->at))
         return document_fail(d, STATUS_INVALID, "a number is expected");
     if (kind == NUMBER_KIND_F32)
         *(float *)out = narrow;
     else
         *(double *)out = wide;
+    return true;
+}
+
+/* Past a number of JSON's grammar, however large. */
+static bool skip_number(struct document *d)
+{
+    const char *p = d->at + (*d->at == '-'), *digits = p;
+    p = skip_digits(p, d->end);
+    bool ok = p > digits;
+    if (p < d->end && *p == '.') {
+        digits = ++p;
+        p = skip_digits(p, d->end);
+        ok = ok && p > digits;
+    }
+    if (p < d->end && (*p == 'e' || *p == 'E')) {
+        p++;
+        p += p < d->end && (*p == '+' || *p == '-');
+        digits = p;
+        p = skip_digits(p, d->end);
+        ok = ok && p > digits;
+    }
+    if (!ok || !ends_at(d, p))
+        return document_fail(d, STATUS_INVALID, "a number is expected");
+    d->at = p;
     return true;
 }
 
@@ -316,13 +342,8 @@ static bool json_skip_scalar(struct document *d)
         return take_word(d, "true") || take_word(d, "false") || take_word(d, "null") ||
                document_fail(d, STATUS_INVALID, "a value is expected");
     default:
-        if (word_number(d, &ignored))
-            return true;
+        return word_number(d, &ignored) || skip_number(d);
     }
-    const char *start = d->at;
-    while (d->at < d->end && (strchr("+-.eE", *d->at) ? *d->at != '\0' : *d->at >= '0' && *d->at <= '9'))
-        d->at++;
-    return (d->at > start && number_ends(d)) || document_fail(d, STATUS_INVALID, "a number is expected");
 }
 
 static bool json_ended(struct document *d)

@@ -208,8 +208,8 @@ static bool add_set(struct xgboost *x, size_t node, uint32_t *out)
     uint32_t position = t->category_of[node];
     if (position == 0)
         return document_fail(&x->d, STATUS_INVALID, "node %zu splits by category, but categories_nodes does not name it", node);
-    const int32_t *members = t->categories.items + t->category_segments.items[position - 1];
     size_t n = (size_t)t->category_sizes.items[position - 1];
+    const int32_t *members = n > 0 ? &t->categories.items[t->category_segments.items[position - 1]] : NULL;
     int32_t largest = 0;
     for (size_t i = 0; i < n; i++) {
         if (members[i] < 0 || members[i] >= 1 << 24)
