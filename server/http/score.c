@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "model/base/clock.h"
-#include "model/input/json.h"
+#include "model/input/scan.h"
 #include "server/http/http.h"
 
 static void nothing(void *owner, struct txn *const *txns, uint32_t n)
@@ -183,9 +183,9 @@ static struct answer score_many(struct request *r, struct http_thread *t, struct
 /* An array must be JSON to its end before its first transaction is scored. */
 static struct answer score_array(struct request *r, struct http_thread *t)
 {
-    struct json j = {.at = r->body.data, .start = r->body.data, .end = r->body.data + r->body.len};
-    if (json_skip_value(&j, 0) && json_peek(&j) == '\0' && j.at == j.end) {
-        struct walk w = {.at = r->body.data, .end = j.end};
+    struct scan s = {.at = r->body.data, .start = r->body.data, .end = r->body.data + r->body.len};
+    if (scan_skip_value(&s, 0) && scan_peek(&s) == '\0' && s.at == s.end) {
+        struct walk w = {.at = r->body.data, .end = s.end};
         buf_char(&r->answer, '[');
         /* next_element takes the opening bracket as it would a comma */
         struct answer answer = score_many(r, t, &w);
@@ -194,7 +194,7 @@ static struct answer score_array(struct request *r, struct http_thread *t)
         return answer;
     }
     struct txn broken = {.outcome = OUTCOME_REJECTED,
-                         .fault = {j.reason != DECODE_NONE ? j.reason : DECODE_TRAILING, -1, (uint32_t)(j.at - j.start)}};
+                         .fault = {s.reason != DECODE_NONE ? s.reason : DECODE_TRAILING, -1, (uint32_t)(s.at - s.start)}};
     http_problem_transaction(&r->answer, r, &broken, -1);
     metrics_add(worker_metrics(t->worker), METRIC_TRANSACTIONS, SOURCE_HTTP * OUTCOME_COUNT + OUTCOME_REJECTED, 1);
     metrics_add(worker_metrics(t->worker), METRIC_DECODE_FAULTS, (uint32_t)broken.fault.reason, 1);

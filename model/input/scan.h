@@ -15,51 +15,51 @@
 #include "model/base/span.h"
 #include "model/input/decode.h"
 
-struct json {
+struct scan {
     const char *at, *start, *end;
     enum decode_reason reason; /* DECODE_NONE while all is well */
 };
 
 /* A string without its quotes, as it stands in the document: checked, not unescaped. */
-struct json_text {
+struct scan_text {
     const char *data;
     size_t len;
     bool escaped;
 };
 
 /* Notes the fault at the cursor; always false. */
-bool json_fail(struct json *j, enum decode_reason reason);
+bool scan_fail(struct scan *s, enum decode_reason reason);
 
-static inline void json_space(struct json *j)
+static inline void scan_space(struct scan *s)
 {
-    while (j->at < j->end && (*j->at == ' ' || *j->at == '\n' || *j->at == '\r' || *j->at == '\t'))
-        j->at++;
+    while (s->at < s->end && (*s->at == ' ' || *s->at == '\n' || *s->at == '\r' || *s->at == '\t'))
+        s->at++;
 }
 
 /* The next byte that is not whitespace, without moving over it; 0 at the end. */
-static inline char json_peek(struct json *j)
+static inline char scan_peek(struct scan *s)
 {
-    if (j->at < j->end && (unsigned char)*j->at > ' ')
-        return *j->at;
-    json_space(j);
-    return j->at < j->end ? *j->at : '\0';
+    if (s->at < s->end && (unsigned char)*s->at > ' ')
+        return *s->at;
+    scan_space(s);
+    return s->at < s->end ? *s->at : '\0';
 }
 
 /* Moves over `c` after whitespace. */
-static inline bool json_take(struct json *j, char c)
+static inline bool scan_take(struct scan *s, char c)
 {
-    if (json_peek(j) != c)
-        return json_fail(j, j->at == j->end ? DECODE_TRUNCATED : DECODE_SYNTAX);
-    j->at++;
+    if (scan_peek(s) != c)
+        return scan_fail(s, s->at == s->end ? DECODE_TRUNCATED : DECODE_SYNTAX);
+    s->at++;
     return true;
 }
 
-/* json_string for what is long, escaped, not ASCII or near the end. */
-bool json_string_careful(struct json *j, struct json_text *out);
+/* scan_string for what is long, escaped, not ASCII or near the end. */
+bool scan_string_careful(struct scan *s, struct scan_text *out);
 
 #ifdef __SSE2__
 /* A bit for each of 16 bytes that can't be passed over in a string: quote, backslash, control, not ASCII. */
-static inline unsigned json_special_bytes(const char *p)
+static inline unsigned scan_special_bytes(const char *p)
 {
     __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
     __m128i quote = _mm_cmpeq_epi8(v, _mm_set1_epi8('"')), backslash = _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'));
@@ -69,29 +69,29 @@ static inline unsigned json_special_bytes(const char *p)
 #endif
 
 /* The cursor is at the opening quote. Nearly all strings end within 16 plain bytes. */
-static inline bool json_string(struct json *j, struct json_text *out)
+static inline bool scan_string(struct scan *s, struct scan_text *out)
 {
 #ifdef __SSE2__
-    const char *p = j->at + 1;
-    if (j->end - p >= 16) {
-        unsigned special = json_special_bytes(p);
+    const char *p = s->at + 1;
+    if (s->end - p >= 16) {
+        unsigned special = scan_special_bytes(p);
         size_t len = (size_t)__builtin_ctz(special | 0x10000);
         if (len < 16 && p[len] == '"') {
-            *out = (struct json_text){p, len, false};
-            j->at = p + len + 1;
+            *out = (struct scan_text){p, len, false};
+            s->at = p + len + 1;
             return true;
         }
     }
 #endif
-    return json_string_careful(j, out);
+    return scan_string_careful(s, out);
 }
 
 /* The cursor is at '-' or a digit; *integer: no fraction, no exponent. */
-bool json_number(struct json *j, struct span *out, bool *integer);
+bool scan_number(struct scan *s, struct span *out, bool *integer);
 /* true, false or null, by their first byte. */
-bool json_literal(struct json *j);
+bool scan_literal(struct scan *s);
 /* Any value, skipped; `depth` containers are open already. */
-bool json_skip_value(struct json *j, int depth);
+bool scan_skip_value(struct scan *s, int depth);
 
 /* Unescapes a checked string into out and returns the length, or SIZE_MAX where more than cap bytes would be needed. */
-size_t json_unescape(const struct json_text *text, char *out, size_t cap);
+size_t scan_unescape(const struct scan_text *text, char *out, size_t cap);

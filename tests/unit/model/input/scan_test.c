@@ -8,11 +8,11 @@
 
 #include <cmocka.h>
 
-#include "model/input/json.h"
+#include "model/input/scan.h"
 
-static struct json scan(const char *text, size_t len)
+static struct scan scan(const char *text, size_t len)
 {
-    return (struct json){.at = text, .start = text, .end = text + len};
+    return (struct scan){.at = text, .start = text, .end = text + len};
 }
 
 /* Strings of every length up to a few vectors, with what follows near or far: the fast way and the careful way agree. */
@@ -24,10 +24,10 @@ static void finds_the_end_of_a_string_of_any_length(void **state)
             char *text = test_malloc(n + 2 + after); /* no byte to spare: the sanitizer sees a read beyond */
             memset(text, 'x', n + 2 + after);
             text[0] = text[n + 1] = '"';
-            struct json j = scan(text, n + 2 + after);
-            struct json_text out;
-            assert_true(json_string(&j, &out));
-            assert_true(out.data == text + 1 && out.len == n && !out.escaped && j.at == text + n + 2);
+            struct scan s = scan(text, n + 2 + after);
+            struct scan_text out;
+            assert_true(scan_string(&s, &out));
+            assert_true(out.data == text + 1 && out.len == n && !out.escaped && s.at == text + n + 2);
             test_free(text);
         }
     }
@@ -44,15 +44,15 @@ static void judges_each_byte_at_each_place(void **state)
                 memset(text, 'x', sizeof text);
                 text[0] = text[n + 1] = '"';
                 text[at + 1] = (char)byte;
-                struct json j = scan(text, n + 2);
-                struct json_text out;
-                bool taken = json_string(&j, &out);
+                struct scan s = scan(text, n + 2);
+                struct scan_text out;
+                bool taken = scan_string(&s, &out);
                 if (byte == '"')
                     assert_true(taken && out.len == at);
                 else if (byte >= 0x20 && byte < 0x80 && byte != '\\')
                     assert_true(taken && out.len == n);
                 else if (byte != '\\')
-                    assert_true(!taken && j.reason == (byte < 0x20 ? DECODE_SYNTAX : DECODE_UTF8) && j.at == text + at + 1);
+                    assert_true(!taken && s.reason == (byte < 0x20 ? DECODE_SYNTAX : DECODE_UTF8) && s.at == text + at + 1);
                 else
                     assert_true(!taken); /* \x and, at the end, an escaped quote with nothing after it */
             }
@@ -63,13 +63,13 @@ static void judges_each_byte_at_each_place(void **state)
 static void unescapes_is(const char *text, const char *want, size_t len)
 {
     char out[64];
-    struct json j = scan(text, strlen(text));
-    struct json_text string;
-    assert_true(json_string(&j, &string));
-    assert_int_equal(json_unescape(&string, out, sizeof out), len);
+    struct scan s = scan(text, strlen(text));
+    struct scan_text string;
+    assert_true(scan_string(&s, &string));
+    assert_int_equal(scan_unescape(&string, out, sizeof out), len);
     assert_memory_equal(out, want, len);
     for (size_t cap = 0; cap < len; cap++)
-        assert_true(json_unescape(&string, out, cap) == SIZE_MAX);
+        assert_true(scan_unescape(&string, out, cap) == SIZE_MAX);
 }
 
 static void unescapes(void **state)
@@ -98,11 +98,11 @@ static void knows_utf8(void **state)
                               : first >= 0xf0 && first < 0xf8 ? (follows2 && four >= 0x10000 && four <= 0x10ffff ? 4 : 0)
                                                               : 0;
                 text[1 + (good ? good : 4)] = '"';
-                struct json j = scan(text, sizeof text);
-                struct json_text out;
-                bool taken = json_string(&j, &out);
-                if (taken != (good > 0) || (taken && out.len != good) || (!taken && j.reason != DECODE_UTF8))
-                    fail_msg("%02x %02x %02x: %s", first, second, third, taken ? "taken" : decode_reason_label(j.reason));
+                struct scan s = scan(text, sizeof text);
+                struct scan_text out;
+                bool taken = scan_string(&s, &out);
+                if (taken != (good > 0) || (taken && out.len != good) || (!taken && s.reason != DECODE_UTF8))
+                    fail_msg("%02x %02x %02x: %s", first, second, third, taken ? "taken" : decode_reason_label(s.reason));
             }
         }
     }
@@ -113,14 +113,14 @@ static void calls_a_cut_document_truncated(void **state)
 {
     (void)state;
     static const char text[] = "{\"a\":[1.5e+7,-0,true,false,null,\"\\u00e9\\ud83d\\ude00\\n\"],\"Z\xc3\xbcrich \xf0\x9f\x98\x80\":{\"\":{}}}";
-    struct json whole = scan(text, sizeof text - 1);
-    assert_true(json_skip_value(&whole, 0) && whole.at == whole.end);
+    struct scan whole = scan(text, sizeof text - 1);
+    assert_true(scan_skip_value(&whole, 0) && whole.at == whole.end);
     for (size_t len = 0; len < sizeof text - 1; len++) {
         char *copy = test_malloc(len + 1);
         memcpy(copy, text, len);
-        struct json j = scan(copy, len);
-        if (json_skip_value(&j, 0) || j.reason != DECODE_TRUNCATED || j.at != j.end)
-            fail_msg("%.*s: %s at %d", (int)len, text, decode_reason_label(j.reason), (int)(j.at - j.start));
+        struct scan s = scan(copy, len);
+        if (scan_skip_value(&s, 0) || s.reason != DECODE_TRUNCATED || s.at != s.end)
+            fail_msg("%.*s: %s at %d", (int)len, text, decode_reason_label(s.reason), (int)(s.at - s.start));
         test_free(copy);
     }
 }
@@ -132,10 +132,10 @@ static void skips_what_is_deep_but_not_deeper(void **state)
     for (size_t depth = 1; depth <= DECODE_DEPTH_MAX + 1; depth++) {
         memset(text, '[', depth);
         memset(text + depth, ']', depth);
-        struct json j = scan(text, 2 * depth);
-        assert_int_equal(json_skip_value(&j, 0), depth <= DECODE_DEPTH_MAX);
-        j = scan(text, 2 * depth);
-        assert_int_equal(json_skip_value(&j, 3), depth + 3 <= DECODE_DEPTH_MAX);
+        struct scan s = scan(text, 2 * depth);
+        assert_int_equal(scan_skip_value(&s, 0), depth <= DECODE_DEPTH_MAX);
+        s = scan(text, 2 * depth);
+        assert_int_equal(scan_skip_value(&s, 3), depth + 3 <= DECODE_DEPTH_MAX);
     }
 }
 

@@ -1,11 +1,11 @@
-#include "model/input/json.h"
+#include "model/input/scan.h"
 
 #include <string.h>
 
-bool json_fail(struct json *j, enum decode_reason reason)
+bool scan_fail(struct scan *s, enum decode_reason reason)
 {
-    if (j->reason == DECODE_NONE)
-        j->reason = reason;
+    if (s->reason == DECODE_NONE)
+        s->reason = reason;
     return false;
 }
 
@@ -54,106 +54,106 @@ static const char *number_end(const char *p, const char *end, bool *integer, con
     return p;
 }
 
-bool json_number(struct json *j, struct span *out, bool *integer)
+bool scan_number(struct scan *s, struct span *out, bool *integer)
 {
     const char *stop;
-    const char *p = number_end(j->at, j->end, integer, &stop);
+    const char *p = number_end(s->at, s->end, integer, &stop);
     if (!p) {
-        j->at = stop;
-        return json_fail(j, stop == j->end ? DECODE_TRUNCATED : DECODE_NUMBER);
+        s->at = stop;
+        return scan_fail(s, stop == s->end ? DECODE_TRUNCATED : DECODE_NUMBER);
     }
-    *out = (struct span){j->at, (uint32_t)(p - j->at)};
-    j->at = p;
+    *out = (struct span){s->at, (uint32_t)(p - s->at)};
+    s->at = p;
     return true;
 }
 
-bool json_literal(struct json *j)
+bool scan_literal(struct scan *s)
 {
-    const char *word = *j->at == 't' ? "true" : *j->at == 'f' ? "false" : "null";
+    const char *word = *s->at == 't' ? "true" : *s->at == 'f' ? "false" : "null";
     size_t len = strlen(word);
-    size_t left = (size_t)(j->end - j->at);
-    if (left >= len && memcmp(j->at, word, len) == 0) {
-        j->at += len;
+    size_t left = (size_t)(s->end - s->at);
+    if (left >= len && memcmp(s->at, word, len) == 0) {
+        s->at += len;
         return true;
     }
-    bool cut = left < len && memcmp(j->at, word, left) == 0;
+    bool cut = left < len && memcmp(s->at, word, left) == 0;
     if (cut)
-        j->at = j->end;
-    return json_fail(j, cut ? DECODE_TRUNCATED : DECODE_SYNTAX);
+        s->at = s->end;
+    return scan_fail(s, cut ? DECODE_TRUNCATED : DECODE_SYNTAX);
 }
 
 /* A value that is no container. */
-static bool skip_scalar(struct json *j, char first)
+static bool skip_scalar(struct scan *s, char first)
 {
-    struct json_text text;
+    struct scan_text text;
     struct span number;
     bool integer;
     switch (first) {
     case '"':
-        return json_string(j, &text);
+        return scan_string(s, &text);
     case 't':
     case 'f':
     case 'n':
-        return json_literal(j);
+        return scan_literal(s);
     case '\0':
-        return json_fail(j, j->at == j->end ? DECODE_TRUNCATED : DECODE_SYNTAX);
+        return scan_fail(s, s->at == s->end ? DECODE_TRUNCATED : DECODE_SYNTAX);
     default:
         if (first == '-' || is_digit(first))
-            return json_number(j, &number, &integer);
-        return json_fail(j, DECODE_SYNTAX);
+            return scan_number(s, &number, &integer);
+        return scan_fail(s, DECODE_SYNTAX);
     }
 }
 
-static bool skip_key(struct json *j)
+static bool skip_key(struct scan *s)
 {
-    struct json_text key;
-    if (json_peek(j) != '"')
-        return json_fail(j, j->at == j->end ? DECODE_TRUNCATED : DECODE_SYNTAX);
-    return json_string(j, &key) && json_take(j, ':');
+    struct scan_text key;
+    if (scan_peek(s) != '"')
+        return scan_fail(s, s->at == s->end ? DECODE_TRUNCATED : DECODE_SYNTAX);
+    return scan_string(s, &key) && scan_take(s, ':');
 }
 
 /* After a value: closes what ends here and moves to the next value. Done when no container is left. */
-static bool next_value(struct json *j, uint64_t objects, int *level)
+static bool next_value(struct scan *s, uint64_t objects, int *level)
 {
     while (*level > 0) {
         bool object = objects >> (*level - 1) & 1;
-        char c = json_peek(j);
+        char c = scan_peek(s);
         if (c == ',') {
-            j->at++;
-            return !object || skip_key(j);
+            s->at++;
+            return !object || skip_key(s);
         }
         if (c != (object ? '}' : ']'))
-            return json_fail(j, j->at == j->end ? DECODE_TRUNCATED : DECODE_SYNTAX);
-        j->at++;
+            return scan_fail(s, s->at == s->end ? DECODE_TRUNCATED : DECODE_SYNTAX);
+        s->at++;
         --*level;
     }
     return true;
 }
 
-bool json_skip_value(struct json *j, int depth)
+bool scan_skip_value(struct scan *s, int depth)
 {
     uint64_t objects = 0; /* bit i: container i + 1 is an object */
     int level = 0;
     do {
-        char c = json_peek(j);
+        char c = scan_peek(s);
         if (c == '{' || c == '[') {
             if (depth + level >= DECODE_DEPTH_MAX)
-                return json_fail(j, DECODE_DEPTH);
-            j->at++;
+                return scan_fail(s, DECODE_DEPTH);
+            s->at++;
             uint64_t bit = UINT64_C(1) << level++;
             objects = c == '{' ? objects | bit : objects & ~bit;
-            char first = json_peek(j);
+            char first = scan_peek(s);
             if (first != (c == '{' ? '}' : ']')) {
-                if (c == '{' && !skip_key(j))
+                if (c == '{' && !skip_key(s))
                     return false;
                 continue;
             }
-            j->at++;
+            s->at++;
             level--;
-        } else if (!skip_scalar(j, c)) {
+        } else if (!skip_scalar(s, c)) {
             return false;
         }
-        if (!next_value(j, objects, &level))
+        if (!next_value(s, objects, &level))
             return false;
     } while (level > 0);
     return true;

@@ -4,14 +4,14 @@
  */
 #include <string.h>
 
-#include "model/input/json.h"
+#include "model/input/scan.h"
 
 /* The first byte that is a quote, a backslash, a control or not ASCII. */
 static const char *skip_plain(const char *p, const char *end)
 {
 #ifdef __SSE2__
     for (; end - p >= 16; p += 16) {
-        unsigned special = json_special_bytes(p);
+        unsigned special = scan_special_bytes(p);
         if (special)
             return p + __builtin_ctz(special);
     }
@@ -92,23 +92,23 @@ static int escape_length(const char *p, const char *end, uint32_t *code)
 }
 
 /* A string that ends too early is reported as such, wherever in an escape or a character it was cut. */
-static bool fail_in_string(struct json *j, const char *p, size_t may_need, enum decode_reason reason)
+static bool fail_in_string(struct scan *s, const char *p, size_t may_need, enum decode_reason reason)
 {
-    bool cut = (size_t)(j->end - p) < may_need && !memchr(p, '"', (size_t)(j->end - p));
-    j->at = cut ? j->end : p;
-    return json_fail(j, cut ? DECODE_TRUNCATED : reason);
+    bool cut = (size_t)(s->end - p) < may_need && !memchr(p, '"', (size_t)(s->end - p));
+    s->at = cut ? s->end : p;
+    return scan_fail(s, cut ? DECODE_TRUNCATED : reason);
 }
 
-bool json_string_careful(struct json *j, struct json_text *out)
+bool scan_string_careful(struct scan *s, struct scan_text *out)
 {
-    const char *p = j->at + 1;
+    const char *p = s->at + 1;
     out->data = p;
     out->escaped = false;
     for (;;) {
-        p = skip_plain(p, j->end);
-        if (p == j->end) {
-            j->at = p;
-            return json_fail(j, DECODE_TRUNCATED);
+        p = skip_plain(p, s->end);
+        if (p == s->end) {
+            s->at = p;
+            return scan_fail(s, DECODE_TRUNCATED);
         }
         if (*p == '"')
             break;
@@ -116,18 +116,18 @@ bool json_string_careful(struct json *j, struct json_text *out)
         uint32_t code;
         if (*p == '\\') {
             out->escaped = true;
-            n = escape_length(p, j->end, &code);
+            n = escape_length(p, s->end, &code);
             if (n == 0)
-                return fail_in_string(j, p, 12, DECODE_ESCAPE);
+                return fail_in_string(s, p, 12, DECODE_ESCAPE);
         } else {
-            n = (unsigned char)*p < 0x20 ? 0 : utf8_length(p, j->end);
+            n = (unsigned char)*p < 0x20 ? 0 : utf8_length(p, s->end);
             if (n == 0)
-                return fail_in_string(j, p, (unsigned char)*p < 0x20 ? 0 : 4, (unsigned char)*p < 0x20 ? DECODE_SYNTAX : DECODE_UTF8);
+                return fail_in_string(s, p, (unsigned char)*p < 0x20 ? 0 : 4, (unsigned char)*p < 0x20 ? DECODE_SYNTAX : DECODE_UTF8);
         }
         p += n;
     }
     out->len = (size_t)(p - out->data);
-    j->at = p + 1;
+    s->at = p + 1;
     return true;
 }
 
@@ -155,7 +155,7 @@ static size_t write_utf8(char *out, uint32_t code)
     return 4;
 }
 
-size_t json_unescape(const struct json_text *text, char *out, size_t cap)
+size_t scan_unescape(const struct scan_text *text, char *out, size_t cap)
 {
     const char *p = text->data, *end = p + text->len;
     size_t len = 0;
