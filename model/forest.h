@@ -58,12 +58,13 @@ struct forest_tree {
 
 /* Categories as a bitset: value v is in it iff v / 32 < words and bit v % 32 of word v / 32 is set. How a value becomes v:
  * XGBoost: x < 0 or x >= 16777216: not a member; else trunc. LightGBM: trunc first, then negative or >= 2^31: not a
- * member; NaN is never missing there. `round` tells which. ONNX MEMBER (float lists) is written as a chain of EQ nodes. */
+ * member; NaN is never missing there. ONNX compares numbers: what is not whole, or below 0, is not a member.
+ * `category_rule` tells which. */
 struct forest_set {
     uint32_t first, words; /* in set_words */
 };
 
-enum forest_category_rule { FOREST_CATEGORY_XGBOOST, FOREST_CATEGORY_LIGHTGBM };
+enum forest_category_rule { FOREST_CATEGORY_XGBOOST, FOREST_CATEGORY_LIGHTGBM, FOREST_CATEGORY_EXACT };
 
 /* A LightGBM linear leaf: constant + sum of coefficient * x in order; any NaN among its x: the leaf's plain value. */
 struct forest_linear {

@@ -59,6 +59,13 @@ static void softmax_onnx(const double *margins, double *scores, uint32_t n)
         scores[i] = (double)((float)scores[i] / sum);
 }
 
+static double softmax_second_onnx(const double *margins)
+{
+    double shares[2];
+    softmax_onnx(margins, shares, 2);
+    return shares[1];
+}
+
 static void softmax_f64(const double *margins, double *scores, uint32_t n, double divisor)
 {
     double max = largest(margins, n) / divisor, sum = 0;
@@ -84,6 +91,8 @@ static double single(enum link link, double parameter, double margin)
     switch (link) {
     case LINK_IDENTITY:
         return margin;
+    case LINK_IDENTITY_F32:
+        return (double)(float)margin;
     case LINK_SIGMOID_F32:
         return sigmoid_f32(margin);
     case LINK_SIGMOID_F64:
@@ -105,6 +114,7 @@ static double single(enum link link, double parameter, double margin)
     case LINK_SOFTMAX_XGBOOST:
     case LINK_SOFTMAX_F64:
     case LINK_SOFTMAX_ONNX:
+    case LINK_SOFTMAX_SECOND_ONNX:
     case LINK_ARGMAX:
     case LINK_COUNT:
         break;
@@ -119,6 +129,8 @@ void link_apply(enum link link, double parameter, double divisor, const double *
         softmax_xgboost(margins, scores, outputs);
     else if (link == LINK_SOFTMAX_ONNX)
         softmax_onnx(margins, scores, outputs);
+    else if (link == LINK_SOFTMAX_SECOND_ONNX)
+        scores[0] = softmax_second_onnx(margins);
     else if (link == LINK_SOFTMAX_F64)
         softmax_f64(margins, scores, outputs, divisor);
     else if (link == LINK_ARGMAX)
@@ -131,5 +143,5 @@ void link_apply(enum link link, double parameter, double divisor, const double *
 
 uint32_t link_scores(enum link link, uint32_t outputs)
 {
-    return link == LINK_ARGMAX ? 1 : outputs;
+    return link == LINK_ARGMAX || link == LINK_SOFTMAX_SECOND_ONNX ? 1 : outputs;
 }

@@ -8,6 +8,7 @@
 
 enum link {
     LINK_IDENTITY,
+    LINK_IDENTITY_F32,       /* the margin over the divisor, rounded to float32: ONNX averages, and sums in double */
     LINK_SIGMOID_F32,        /* XGBoost binary:logistic: 1 / (expf(min(-m, 88.7f)) + 1), float32 */
     LINK_SIGMOID_F64,        /* LightGBM: 1 / (1 + exp(-k * m)), k = parameter */
     LINK_SIGMOID_ONNX,       /* ONNX LOGISTIC: 1 / (1 + expf(-|m|)), mirrored for m < 0, float32 */
@@ -17,6 +18,7 @@ enum link {
     LINK_SOFTMAX_XGBOOST,    /* float32 exponentials, sum in double */
     LINK_SOFTMAX_F64,        /* LightGBM multiclass */
     LINK_SOFTMAX_ONNX,       /* float32 throughout */
+    LINK_SOFTMAX_SECOND_ONNX, /* the same of two classes: that of class 1, one score per row */
     LINK_ARGMAX,             /* XGBoost multi:softmax: index of the first maximum, one score per row */
     LINK_LOG1P_EXP,          /* LightGBM cross_entropy_lambda: log1p(exp(m)) */
     LINK_SIGNED_SQUARE,      /* LightGBM regression with sqrt: sign(m) * m * m */

@@ -24,6 +24,8 @@ static bool in_set(const struct forest *forest, const struct forest_node *node, 
         return false;
     }
     uint32_t v = (uint32_t)(int32_t)x;
+    if (forest->category_rule == FOREST_CATEGORY_EXACT && (x < 0 || x != (double)v))
+        return false;
     return v / 32 < set->words && (forest->set_words[set->first + v / 32] >> (v % 32) & 1);
 }
 
