@@ -45,7 +45,7 @@ enum status calibration_check(const struct calibration *c, struct error *err)
     case CALIBRATION_ISOTONIC:
         return check_isotonic(c, err);
     }
-    CHECK(!"a calibration of unknown kind");
+    CHECK(0 && "a calibration of unknown kind");
     return STATUS_INVALID;
 }
 
@@ -97,7 +97,7 @@ double calibrate(const struct calibration *c, double margin, double score)
     case CALIBRATION_ISOTONIC:
         return interpolate(c, score);
     }
-    CHECK(!"a calibration of unknown kind");
+    CHECK(0 && "a calibration of unknown kind");
     return NAN;
 }
 

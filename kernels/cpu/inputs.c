@@ -81,7 +81,7 @@ static enum rule rule_of(const struct forest_node *node, bool pass_is_yes)
     case FOREST_MISSING_COMPARE: /* a comparison with NaN is false: the no branch */
         return pass_is_yes ? RULE_NAN_FAILS : RULE_NAN_PASSES;
     }
-    CHECK(!"a way to be missing");
+    CHECK(0 && "a way to be missing");
     return RULE_NAN_FAILS;
 }
 

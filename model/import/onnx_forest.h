@@ -31,7 +31,7 @@ struct onnx_forest {
     size_t output_of_capacity, ids;
 };
 
-enum { ONNX_DROPPED = UINT32_MAX };
+#define ONNX_DROPPED UINT32_MAX
 
 /* Imports the forest that gives the graph's score, link and all. Failure is in x->g->status. */
 bool onnx_forest_import(struct onnx_graph *g, struct imported *out);

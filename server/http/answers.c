@@ -10,7 +10,9 @@
 
 #include "model/base/check.h"
 
-enum { STRIPES = 64, EMPTY = UINT32_MAX };
+#define EMPTY UINT32_MAX
+
+enum { STRIPES = 64 };
 
 struct entry {
     struct hash128 key;
