@@ -23,7 +23,7 @@ struct worker {
     enum status scored; /* of the batch just done */
 };
 
-enum { STAGE_DECODE, STAGE_FEATURES, STAGE_SCORE, STAGE_DECIDE };
+enum { STAGE_DECODE, STAGE_FEATURES, STAGE_SCORE, STAGE_DECIDE, STAGE_DELIVER };
 
 enum status pipeline_create(const struct pipeline_options *options, struct pipeline **out, struct error *err)
 {
@@ -158,6 +158,7 @@ void pipeline_score(struct worker *worker, struct txn *const *txns, uint32_t n, 
     for (uint32_t i = 0; i < n; i++) {
         txns[i]->times.score = (scored - start) / n;
         txns[i]->times.decide = (decided - scored) / n;
+        txns[i]->decided_ns = decided;
     }
     metrics_observe_size(worker->metrics, METRIC_BATCH, n);
     metrics_observe_ns(worker->metrics, METRIC_STAGE, STAGE_SCORE, (uint64_t)((scored - start) / n), n);
@@ -179,6 +180,8 @@ void pipeline_finish(struct worker *worker, const struct txn *txn, int64_t now_n
         return;
     }
     metrics_observe_ns(m, METRIC_STAGE, STAGE_FEATURES, (uint64_t)txn->times.features, 1);
+    if (txn->outcome == OUTCOME_SCORED)
+        metrics_observe_ns(m, METRIC_STAGE, STAGE_DELIVER, (uint64_t)(now_ns - txn->decided_ns), 1);
     if (txn->outcome == OUTCOME_SCORED || txn->outcome == OUTCOME_REPEATED)
         metrics_add(m, METRIC_DECISIONS, (uint32_t)txn->verdict.decision, 1);
 }

@@ -40,6 +40,7 @@ struct txn {
     uint64_t reasons;            /* bit i: bundle->reasons[i] applies */
     const struct bundle *bundle; /* that it is scored with */
     int64_t received_ns;         /* clock_monotonic_ns at arrival */
+    int64_t decided_ns;          /* likewise, when the decision was taken */
     struct stage_times times;
     void *origin;                /* the source's own: which request, which record */
     uint64_t origin_item;        /* likewise: position in an array, offset */
