@@ -10,6 +10,7 @@
 #include "model/forest.h"
 #include "model/import/foreign.h"
 #include "model/import/import.h"
+#include "model/import/memory.h"
 
 struct model {
     struct imported imported; /* owns the strings and the forest */
@@ -26,6 +27,7 @@ static enum status read_whole(int fd, const char *path, size_t size, char **out,
     char *data = malloc(size + 1);
     if (!data)
         return error_set(err, STATUS_NO_MEMORY, "%s: out of memory for %zu bytes", path, size);
+    import_use_huge_pages(data, size);
     size_t got = 0;
     while (got < size) {
         ssize_t n = read(fd, data + got, size - got);

@@ -13,6 +13,17 @@ static void *grow(struct forest_builder *b, void *array, uint32_t count, size_t 
     return grown;
 }
 
+void builder_reserve(struct forest_builder *b, size_t nodes, size_t values)
+{
+    struct forest *f = b->forest;
+    struct forest_node *grown = import_grow(b->memory, f->nodes, &b->nodes, nodes, sizeof *grown);
+    if (grown)
+        f->nodes = grown;
+    double *grown_values = import_grow(b->memory, f->leaf_values, &b->values, values, sizeof *grown_values);
+    if (grown_values)
+        f->leaf_values = grown_values;
+}
+
 struct forest_node *builder_nodes(struct forest_builder *b, size_t count)
 {
     struct forest *f = b->forest;

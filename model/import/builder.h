@@ -13,6 +13,10 @@ struct forest_builder {
     size_t nodes, trees, values, outputs, sets, words, linear, linear_features, linear_coefficients; /* capacities */
 };
 
+/* Room for so many nodes and leaf values at once, as far as the account allows; a guess that is too high costs nothing, as
+ * memory that is never touched is given back by builder_finish. Saves copying a large forest as it grows. */
+void builder_reserve(struct forest_builder *b, size_t nodes, size_t values);
+
 /* `count` new items at the end of an array, zeroed; borrowed until the next call. */
 struct forest_node *builder_nodes(struct forest_builder *b, size_t count);
 struct forest_tree *builder_tree(struct forest_builder *b);

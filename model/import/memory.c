@@ -1,6 +1,17 @@
 #include "model/import/memory.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
+
+enum { HUGE_PAGE_BYTES = 2 << 20 };
+
+void import_use_huge_pages(void *memory, size_t bytes)
+{
+    uintptr_t first = ((uintptr_t)memory + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+    uintptr_t end = ((uintptr_t)memory + bytes) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+    if (first < end)
+        (void)madvise((void *)first, end - first, MADV_HUGEPAGE); /* a hint: refusing it costs time only */
+}
 
 enum { SLACK_BYTES = 60 << 20 }; /* 4 MB of the 64 stay for names, messages and the heap's own needs */
 
@@ -28,6 +39,7 @@ void *import_grow(struct import_memory *memory, void *array, size_t *capacity, s
         return NULL;
     *capacity += more;
     memory->used += more * item_bytes;
+    import_use_huge_pages(grown, *capacity * item_bytes);
     return grown;
 }
 
