@@ -11,7 +11,9 @@
 
 #include "model/base/check.h"
 
-enum { NO_SLOT = UINT32_MAX, LINE = 64 };
+#define NO_SLOT UINT32_MAX
+
+enum { LINE = 64 };
 
 struct stack {
     _Alignas(LINE) _Atomic uint64_t head; /* version << 32 | number of the top slot */
