@@ -25,12 +25,12 @@ static struct token number(struct lexer *l, uint32_t start)
 {
     struct token token = {.kind = TOKEN_NUMBER, .at = start};
     size_t used = number_read_double(l->text + start, l->len - start, &token.number);
-    if (used == 0)
-        return bad(l, start, "not a number, or too large for a double");
     l->at = start + (uint32_t)used;
     token.end = l->at;
     char after = l->text[l->at];
-    if (is_letter(after) || is_digit(after) || after == '.')
+    if (used == 0 && l->text[start] >= '1') /* the reader wants a digit other than 0 first, and no overflow */
+        return bad(l, start, "not a number, or too large for a double");
+    if (used == 0 || is_letter(after) || is_digit(after) || after == '.')
         return bad(l, start, "not a number: write it as 12, 0.5 or 1e-3");
     return token;
 }

@@ -57,7 +57,7 @@ static inline double program_or(double a, double b)
 {
     if ((a != 0 && !isnan(a)) || (b != 0 && !isnan(b)))
         return 1;
-    return isnan(a) ? a : b;
+    return isnan(a) ? a : isnan(b) ? b : 0;
 }
 
 static inline double program_min(double a, double b)
