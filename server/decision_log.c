@@ -189,7 +189,7 @@ void decision_log_write(struct decision_log *log, struct txn *const *txns, uint3
         return;
     (void)pthread_mutex_lock(&log->lock);
     for (uint32_t i = 0; i < n; i++) {
-        if (txns[i]->outcome != OUTCOME_SCORED)
+        if (txns[i]->outcome != OUTCOME_SCORED || txns[i]->trial)
             continue;
         while (log->filling.len >= BUFFER_BYTES)
             (void)pthread_cond_wait(&log->emptied, &log->lock);

@@ -32,5 +32,5 @@ MUST_USE enum status decision_log_create(const struct decision_writer *writers, 
 /* Writes out what is buffered and closes; NULL is allowed. */
 void decision_log_free(struct decision_log *log);
 
-/* Records scored transactions; others are passed over. log may be NULL: does nothing. Any thread. */
+/* Records scored transactions; others and trials are passed over. log may be NULL: does nothing. Any thread. */
 void decision_log_write(struct decision_log *log, struct txn *const *txns, uint32_t n, const struct rows *rows);

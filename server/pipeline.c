@@ -1,3 +1,8 @@
+/*
+ * A group is worked on stage by stage: all decoded, then all feature rows, then one call of the engine, then all decisions.
+ * The clock is read between the stages, so a group of 64 costs five readings and not 64 times five; each transaction gets
+ * its share.
+ */
 #include "server/pipeline.h"
 
 #include <math.h>
@@ -10,6 +15,7 @@
 struct pipeline {
     struct pipeline_options with;
     const struct model_info *info;
+    uint32_t engine_max; /* rows in one call of the engine */
 };
 
 struct worker {
@@ -17,10 +23,11 @@ struct worker {
     struct metrics_shard *metrics;
     enum source_kind source;
     uint32_t batch_max;
-    uint32_t *slots;  /* [batch_max] */
-    double *margins;  /* [batch_max][margins] */
-    double *scores;   /* [batch_max][scores] */
-    enum status scored; /* of the batch just done */
+    uint32_t *slots;     /* [batch_max] */
+    double *margins;     /* [batch_max][margins] */
+    double *scores;      /* [batch_max][scores] */
+    enum status scored;  /* of the engine call just done */
+    int64_t decoded_ns;  /* end of the last decode of the group under way; 0: none is */
 };
 
 enum { STAGE_DECODE, STAGE_FEATURES, STAGE_SCORE, STAGE_DECIDE, STAGE_DELIVER };
@@ -30,11 +37,15 @@ enum status pipeline_create(const struct pipeline_options *options, struct pipel
     const struct rows *rows = pool_rows(options->pool);
     const struct model_info *info = model_info(options->bundle->model);
     CHECK(rows->columns == plan_columns(options->bundle->plan) && rows->type == info->input_type);
+    struct backend_limits limits;
+    engine_limits(options->engine, options->prepared, &limits);
+    if (!limits.synchronous)
+        return error_set(err, STATUS_UNSUPPORTED, "engine %s answers later, which needs a batcher; choose engine: cpu",
+                         options->engine->backend->name);
     struct pipeline *p = calloc(1, sizeof *p);
     if (!p)
         return error_set(err, STATUS_NO_MEMORY, "out of memory for the pipeline");
-    p->with = *options;
-    p->info = info;
+    *p = (struct pipeline){.with = *options, .info = info, .engine_max = limits.batch_max};
     *out = p;
     return STATUS_OK;
 }
@@ -44,6 +55,18 @@ void pipeline_free(struct pipeline *pipeline)
     free(pipeline);
 }
 
+static enum status allocate(struct worker *w, struct error *err)
+{
+    const struct pipeline *p = w->pipeline;
+    w->metrics = metrics_shard_create(p->with.metrics);
+    w->slots = calloc(w->batch_max, sizeof *w->slots);
+    w->margins = calloc((size_t)w->batch_max * p->info->margins, sizeof *w->margins);
+    w->scores = calloc((size_t)w->batch_max * p->info->scores, sizeof *w->scores);
+    if (!w->metrics || !w->slots || !w->margins || !w->scores)
+        return error_set(err, STATUS_NO_MEMORY, "out of memory for a worker");
+    return STATUS_OK;
+}
+
 enum status worker_create(struct pipeline *pipeline, enum source_kind source, uint32_t batch_max, struct worker **out, struct error *err)
 {
     CHECK(batch_max > 0);
@@ -51,13 +74,10 @@ enum status worker_create(struct pipeline *pipeline, enum source_kind source, ui
     if (!w)
         return error_set(err, STATUS_NO_MEMORY, "out of memory for a worker");
     *w = (struct worker){.pipeline = pipeline, .source = source, .batch_max = batch_max};
-    w->metrics = metrics_shard_create(pipeline->with.metrics);
-    w->slots = calloc(batch_max, sizeof *w->slots);
-    w->margins = calloc((size_t)batch_max * pipeline->info->margins, sizeof *w->margins);
-    w->scores = calloc((size_t)batch_max * pipeline->info->scores, sizeof *w->scores);
-    if (!w->metrics || !w->slots || !w->margins || !w->scores) {
+    enum status status = allocate(w, err);
+    if (status != STATUS_OK) {
         worker_free(w);
-        return error_set(err, STATUS_NO_MEMORY, "out of memory for a worker");
+        return status;
     }
     *out = w;
     return STATUS_OK;
@@ -80,30 +100,54 @@ struct metrics_shard *worker_metrics(struct worker *worker)
 
 enum status pipeline_decode(struct worker *worker, struct txn *txn, const char *json, size_t len, int64_t received_ns, size_t *consumed)
 {
-    const struct bundle *bundle = worker->pipeline->with.bundle;
-    int64_t start = clock_monotonic_ns();
+    int64_t start = worker->decoded_ns ? worker->decoded_ns : clock_monotonic_ns();
     txn->received_ns = received_ns;
-    txn->bundle = bundle;
+    txn->bundle = worker->pipeline->with.bundle;
     txn->reasons = 0;
+    txn->trial = false;
     txn->times = (struct stage_times){0};
-    enum status status = decode_transaction(bundle->schema, json, len, &txn->input, consumed, &txn->fault);
     metrics_move(worker->metrics, METRIC_IN_FLIGHT, (uint32_t)worker->source, 1);
+    enum status status = decode_transaction(txn->bundle->schema, json, len, &txn->input, consumed, &txn->fault);
     txn->document = (struct span){json, (uint32_t)(*consumed ? *consumed : len)};
-    int64_t decoded = clock_monotonic_ns();
-    txn->times.decode = decoded - start;
+    worker->decoded_ns = clock_monotonic_ns();
+    txn->times.decode = worker->decoded_ns - start;
     if (status != STATUS_OK) {
         txn->outcome = OUTCOME_REJECTED;
-        return status;
+        worker->decoded_ns = 0; /* nothing may follow for a while; the next one starts the clock anew */
     }
-    plan_run(bundle->plan, &txn->input, worker->pipeline->info->input_type, pool_row(worker->pipeline->with.pool, txn->number));
-    txn->times.features = clock_monotonic_ns() - decoded;
-    return STATUS_OK;
+    return status;
 }
 
 static void batch_done(struct batch *batch, enum status status)
 {
     struct worker *worker = batch->owner;
     worker->scored = status;
+}
+
+static void compute_features(struct worker *worker, struct txn *const *txns, uint32_t n)
+{
+    const struct pipeline_options *with = &worker->pipeline->with;
+    for (uint32_t i = 0; i < n; i++) {
+        plan_run(with->bundle->plan, &txns[i]->input, worker->pipeline->info->input_type, pool_row(with->pool, txns[i]->number));
+        worker->slots[i] = txns[i]->number;
+    }
+}
+
+static enum status compute_scores(struct worker *worker, uint32_t n)
+{
+    const struct pipeline *p = worker->pipeline;
+    enum status status = STATUS_OK;
+    for (uint32_t at = 0; at < n && status == STATUS_OK; at += p->engine_max) {
+        uint32_t part = n - at < p->engine_max ? n - at : p->engine_max;
+        struct batch batch = {.rows = pool_rows(p->with.pool), .slots = worker->slots + at, .n = part,
+                              .margins = worker->margins + (size_t)at * p->info->margins,
+                              .scores = worker->scores + (size_t)at * p->info->scores, .done = batch_done, .owner = worker};
+        status = engine_submit(p->with.engine, p->with.prepared, &batch);
+        if (status == STATUS_OK)
+            status = worker->scored;
+        metrics_observe_size(worker->metrics, METRIC_BATCH, part);
+    }
+    return status;
 }
 
 /* Bit i of the result: reason i applies. Reasons are the row's last columns; one that can't be told (NaN) does not apply. */
@@ -134,52 +178,53 @@ static void take_decision(struct worker *worker, struct txn *txn, uint32_t posit
     txn->outcome = OUTCOME_SCORED;
 }
 
-void pipeline_score(struct worker *worker, struct txn *const *txns, uint32_t n, pipeline_deliver *deliver, void *owner)
+static void take_decisions(struct worker *worker, struct txn *const *txns, uint32_t n, enum status status)
 {
-    const struct pipeline_options *with = &worker->pipeline->with;
-    CHECK(n > 0 && n <= worker->batch_max);
-    int64_t start = clock_monotonic_ns();
-    for (uint32_t i = 0; i < n; i++)
-        worker->slots[i] = txns[i]->number;
-    struct batch batch = {.rows = pool_rows(with->pool), .slots = worker->slots, .n = n, .margins = worker->margins, .scores = worker->scores,
-                          .done = batch_done, .owner = worker};
-    worker->scored = STATUS_BUSY;
-    enum status status = engine_submit(with->engine, with->prepared, &batch);
-    if (status == STATUS_OK)
-        status = worker->scored;
-    int64_t scored = clock_monotonic_ns();
     for (uint32_t i = 0; i < n; i++) {
         if (status == STATUS_OK)
             take_decision(worker, txns[i], i);
         else
             txns[i]->outcome = OUTCOME_FAILED;
     }
+}
+
+void pipeline_score(struct worker *worker, struct txn *const *txns, uint32_t n, pipeline_deliver *deliver, void *owner)
+{
+    CHECK(n > 0 && n <= worker->batch_max);
+    /* The group's decoding is over. What the source did since (a look for a repeat) belongs to no stage. */
+    int64_t start = clock_monotonic_ns();
+    worker->decoded_ns = 0;
+    compute_features(worker, txns, n);
+    int64_t computed = clock_monotonic_ns();
+    enum status status = compute_scores(worker, n);
+    int64_t scored = clock_monotonic_ns();
+    take_decisions(worker, txns, n, status);
     int64_t decided = clock_monotonic_ns();
     for (uint32_t i = 0; i < n; i++) {
-        txns[i]->times.score = (scored - start) / n;
+        txns[i]->times.features = (computed - start) / n;
+        txns[i]->times.score = (scored - computed) / n;
         txns[i]->times.decide = (decided - scored) / n;
         txns[i]->decided_ns = decided;
     }
-    metrics_observe_size(worker->metrics, METRIC_BATCH, n);
-    metrics_observe_ns(worker->metrics, METRIC_STAGE, STAGE_SCORE, (uint64_t)((scored - start) / n), n);
-    metrics_observe_ns(worker->metrics, METRIC_STAGE, STAGE_DECIDE, (uint64_t)((decided - scored) / n), n);
-    decision_log_write(with->decision_log, txns, n, batch.rows);
-    deliver(owner, txns, n);
+    metrics_observe_ns(worker->metrics, METRIC_STAGE, STAGE_FEATURES, (uint64_t)txns[0]->times.features, n);
+    metrics_observe_ns(worker->metrics, METRIC_STAGE, STAGE_SCORE, (uint64_t)txns[0]->times.score, n);
+    metrics_observe_ns(worker->metrics, METRIC_STAGE, STAGE_DECIDE, (uint64_t)txns[0]->times.decide, n);
+    decision_log_write(worker->pipeline->with.decision_log, txns, n, pool_rows(worker->pipeline->with.pool));
+    if (deliver)
+        deliver(owner, txns, n);
 }
 
 void pipeline_finish(struct worker *worker, const struct txn *txn, int64_t now_ns)
 {
     struct metrics_shard *m = worker->metrics;
     uint32_t source = (uint32_t)worker->source;
+    worker->decoded_ns = 0; /* the next group's clock starts with it */
     metrics_add(m, METRIC_TRANSACTIONS, source * OUTCOME_COUNT + txn->outcome, 1);
     metrics_move(m, METRIC_IN_FLIGHT, source, -1);
     metrics_observe_ns(m, METRIC_STAGE, STAGE_DECODE, (uint64_t)txn->times.decode, 1);
     metrics_observe_ns(m, METRIC_TOTAL, source, (uint64_t)(now_ns - txn->received_ns), 1);
-    if (txn->outcome == OUTCOME_REJECTED) {
+    if (txn->outcome == OUTCOME_REJECTED)
         metrics_add(m, METRIC_DECODE_FAULTS, (uint32_t)txn->fault.reason, 1);
-        return;
-    }
-    metrics_observe_ns(m, METRIC_STAGE, STAGE_FEATURES, (uint64_t)txn->times.features, 1);
     if (txn->outcome == OUTCOME_SCORED)
         metrics_observe_ns(m, METRIC_STAGE, STAGE_DELIVER, (uint64_t)(now_ns - txn->decided_ns), 1);
     if (txn->outcome == OUTCOME_SCORED || txn->outcome == OUTCOME_REPEATED)

@@ -100,11 +100,16 @@ void record_write(struct buf *out, const struct txn *txn, const struct rows *row
 
 void record_write_fault(struct buf *out, const struct schema *schema, const struct decode_fault *fault)
 {
-    struct buf detail = {0};
-    decode_fault_describe(schema, fault, &detail);
     LITERAL(out, "\"detail\":");
-    buf_json_string(out, buf_text(&detail), detail.len);
-    buf_free(&detail);
+    /* The message is written once past where its escaped form will stand, so that no buffer of its own is needed. */
+    size_t at = out->len;
+    decode_fault_describe(schema, fault, out);
+    size_t len = out->len - at, room = 6 * len + 2; /* the longest escaped form */
+    if (!buf_reserve(out, room))
+        return;
+    memmove(out->data + at + room, out->data + at, len);
+    out->len = at;
+    buf_json_string(out, out->data + at + room, len);
     LITERAL(out, ",\"reason\":");
     write_text(out, decode_reason_label(fault->reason));
     if (fault->field >= 0) {

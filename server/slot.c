@@ -94,20 +94,20 @@ void pool_free(struct pool *pool)
 uint32_t pool_take(struct pool *pool, enum source_kind source, struct txn **out, uint32_t n)
 {
     struct stack *stack = &pool->stacks[source];
-    uint32_t got = 0;
-    while (got < n) {
-        /* acquire: what the giver wrote to the slot is seen by its next owner */
-        uint64_t head = atomic_load_explicit(&stack->head, memory_order_acquire);
-        uint32_t top = (uint32_t)head;
-        if (top == NO_SLOT)
-            break;
-        uint32_t below = atomic_load_explicit(&pool->next[top], memory_order_relaxed);
-        uint64_t new_head = ((head >> 32) + 1) << 32 | below;
-        if (atomic_compare_exchange_weak_explicit(&stack->head, &head, new_head, memory_order_acq_rel, memory_order_relaxed))
-            out[got++] = &pool->txns[top];
-    }
-    if (got)
-        (void)atomic_fetch_add_explicit(&stack->taken, got, memory_order_relaxed); /* a figure, orders nothing */
+    /* acquire: what the giver wrote to the slots is seen by their next owner */
+    uint64_t head = atomic_load_explicit(&stack->head, memory_order_acquire);
+    uint32_t got, top;
+    do { /* walks down n slots, then takes them all in one exchange; a chain that changed meanwhile has another version */
+        top = (uint32_t)head;
+        for (got = 0; got < n && top != NO_SLOT; got++) {
+            out[got] = &pool->txns[top];
+            top = atomic_load_explicit(&pool->next[top], memory_order_relaxed);
+        }
+        if (got == 0)
+            return 0;
+    } while (!atomic_compare_exchange_weak_explicit(&stack->head, &head, ((head >> 32) + 1) << 32 | top, memory_order_acq_rel,
+                                                    memory_order_acquire));
+    (void)atomic_fetch_add_explicit(&stack->taken, got, memory_order_relaxed); /* a figure, orders nothing */
     return got;
 }
 

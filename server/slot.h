@@ -24,7 +24,7 @@ struct verdict {
     enum decision decision;
 };
 
-/* Nanoseconds spent in each stage for this transaction (its share, where a batch was worked on). */
+/* Nanoseconds spent in each stage for this transaction; its share, where a batch was worked on. */
 struct stage_times {
     int64_t decode, features, score, decide;
 };
@@ -33,6 +33,7 @@ struct txn {
     uint32_t number;             /* slot and row number */
     uint8_t source;              /* enum source_kind: whose quota */
     uint8_t outcome;             /* enum outcome, once known */
+    bool trial;                  /* scored for the answer alone: nothing remembers it, no decision is logged */
     struct transaction input;
     struct span document;        /* the bytes it was decoded from; borrowed from the source */
     struct decode_fault fault;   /* OUTCOME_REJECTED */
@@ -57,8 +58,10 @@ struct pool_options {
 MUST_USE enum status pool_create(const struct schema *schema, const struct pool_options *options, struct pool **out, struct error *err);
 void pool_free(struct pool *pool); /* all slots must be back */
 
-/* Takes up to n slots of the source's quota into out and returns how many; the rest stays untouched. Any thread. */
+/* Takes up to n slots of the source's quota into out[n] and returns how many; what lies past them in out is undefined. Any
+ * thread. */
 uint32_t pool_take(struct pool *pool, enum source_kind source, struct txn **out, uint32_t n);
+/* All n are of one source. Any thread. */
 void pool_give(struct pool *pool, struct txn *const *txns, uint32_t n);
 
 const struct rows *pool_rows(const struct pool *pool);

@@ -1,25 +1,35 @@
 /*
- * Answers already given, by transaction id: a retry gets the same answer and counts once.
+ * Answers given lately, by transaction id: a request that comes again within dedupe_s gets the same answer and counts once.
  *
- * Bounded twice: an answer leaves after `seconds`, and the oldest leave first when `entries` are held. Ids are kept as
- * 128-bit hashes under a random secret, so no id is stored and no caller can make two collide. 64 stripes, each with a
- * lock that is held for a look-up only.
+ *     claim ─► NEW: score it, then complete (or abandon)
+ *          ├─► KNOWN: the answer is there
+ *          └─► PENDING: another claim has not been completed yet; settle one's own claims, then ask again
+ *
+ * Bounded: when it is full the oldest answer leaves. Ids are not kept, only their 128-bit hash under a secret. The table is
+ * cut in stripes with a lock each, held for the look-up alone.
  */
 #pragma once
-
-#include <stdbool.h>
 
 #include "model/base/siphash.h"
 #include "server/slot.h"
 
 struct answers;
 
-MUST_USE enum status answers_create(uint64_t entries, int64_t seconds, struct answers **out, struct error *err);
+struct answer {
+    struct verdict verdict;
+    uint64_t reasons;
+};
+
+enum answers_found { ANSWERS_NEW, ANSWERS_KNOWN, ANSWERS_PENDING };
+
+/* row_bytes: kept with each answer; 0: no rows are. */
+MUST_USE enum status answers_create(uint64_t entries, int64_t keep_ns, size_t row_bytes, struct answers **out, struct error *err);
 void answers_free(struct answers *answers);
 
-/* The hash of a transaction's id. */
-struct hash128 answers_key(const struct answers *answers, const struct txn *txn);
-/* Fills in verdict and reasons from the answer given before; false: there is none. Any thread. */
-bool answers_find(struct answers *answers, struct hash128 key, int64_t now_ns, struct txn *txn);
-/* Keeps a scored transaction's answer, unless one is kept already. Any thread. */
-void answers_keep(struct answers *answers, struct hash128 key, int64_t now_ns, const struct txn *txn);
+/* All of these: any thread. */
+struct hash128 answers_key(const struct answers *answers, struct span id);
+/* KNOWN: fills *out and row (row_bytes; NULL where none are kept). */
+enum answers_found answers_claim(struct answers *answers, struct hash128 key, int64_t now_ns, struct answer *out, void *row);
+/* For a key that was claimed. Nothing happens where the claim has been pushed out meanwhile. */
+void answers_complete(struct answers *answers, struct hash128 key, const struct answer *answer, const void *row);
+void answers_abandon(struct answers *answers, struct hash128 key);

@@ -1,32 +1,22 @@
-#include <string.h>
-
+/* Is it alive, is it ready, what has it done: for probes and scrapers. */
 #include "server/http/http.h"
 
-#define CONTENT_TEXT "text/plain; charset=utf-8"
-
-/* Alive: the process answers. */
-struct answer http_healthz(struct request *r, struct http_thread *t)
+unsigned health_answer(struct http *http, enum http_route route, struct buf *out, const char **type)
 {
-    (void)t;
-    buf_string(&r->answer, "ok\n");
-    return (struct answer){200, CONTENT_TEXT};
-}
-
-/* Ready: every source is; else 503 with a line for each that is not. */
-struct answer http_readyz(struct request *r, struct http_thread *t)
-{
-    (void)t;
-    if (r->http->server->ready(r->http->server, &r->answer)) {
-        buf_clear(&r->answer);
-        buf_string(&r->answer, "ready\n");
-        return (struct answer){200, CONTENT_TEXT};
+    *type = "text/plain; charset=utf-8";
+    switch (route) {
+    case ROUTE_METRICS:
+        *type = METRICS_CONTENT_TYPE;
+        metrics_expose(http->server->metrics, out);
+        return 200;
+    case ROUTE_READYZ: /* a line for each part that is not */
+        if (!http->server->ready(http->server, out))
+            return 503;
+        buf_clear(out);
+        buf_string(out, "ready\n");
+        return 200;
+    default:
+        buf_string(out, "ok\n");
+        return 200;
     }
-    return (struct answer){503, CONTENT_TEXT};
-}
-
-struct answer http_metrics(struct request *r, struct http_thread *t)
-{
-    (void)t;
-    metrics_expose(r->http->server->metrics, &r->answer);
-    return (struct answer){200, METRICS_CONTENT_TYPE};
 }

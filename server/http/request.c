@@ -1,259 +1,381 @@
 /*
- * One request. libmicrohttpd calls http_access first with the headers, then with pieces of the body, then with nothing
- * left: that call answers. What the headers already refuse is noted at the first call and answered at the last, after the
- * body has been read and dropped, so that the connection lives on; only a body known to be too long is refused at once.
+ * A request from its headers to its answer.
+ *
+ *     headers in ─► route, method, length, type ─► body in pieces ─► all in ─► answer
+ *                        └─ refused: a short body is read and thrown away, so that the connection lives on;
+ *                           a long one is not waited for, and the connection ends with the answer
  */
-#include <ctype.h>
+#include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "model/base/check.h"
 #include "model/base/clock.h"
 #include "server/http/http.h"
 
-static const struct route routes[] = {
-    {"/v1/score", "POST", true, http_score},
-    {"/healthz", "GET, HEAD", false, http_healthz},
-    {"/readyz", "GET, HEAD", false, http_readyz},
-    {"/metrics", "GET, HEAD", false, http_metrics},
+/* Groups that are answered at once, with a length; a longer body is answered in pieces. */
+enum { GROUPS_AT_ONCE = 4 };
+
+static const struct route {
+    const char *path;
+    bool post; /* else GET and HEAD */
+} routes[] = {
+    [ROUTE_SCORE] = {"/v1/score", true},
+    [ROUTE_HEALTHZ] = {"/healthz", false},
+    [ROUTE_READYZ] = {"/readyz", false},
+    [ROUTE_METRICS] = {"/metrics", false},
 };
 
-enum { ROUTES = sizeof routes / sizeof routes[0] };
+/* Set by the first request that a thread serves. Its connections stay with it to their end. */
+static _Thread_local struct http_thread *this_thread;
 
-static const char *header(struct MHD_Connection *connection, const char *name)
+static struct http_thread *claim_thread(struct http *http)
 {
-    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+    if (this_thread && this_thread->http == http)
+        return this_thread;
+    uint32_t number = atomic_fetch_add_explicit(&http->threads_claimed, 1, memory_order_relaxed);
+    CHECK(number < http->thread_count);
+    this_thread = &http->threads[number];
+    return this_thread;
 }
 
-static bool refuse(struct request *r, int status, const char *why)
+static void enter_phase(struct connection *c, enum connection_phase phase, int64_t now_ns)
 {
-    if (!r->refused) {
-        r->refused = status;
-        r->refusal = why;
-    }
-    return false;
+    /* The watch may see the new phase with the old time for an instant: it cuts after seconds, not at once. */
+    atomic_store_explicit(&c->since_ns, now_ns, memory_order_relaxed);
+    atomic_store_explicit(&c->phase, (int)phase, memory_order_relaxed);
 }
 
-/* Sixteen hexadecimal digits that no other request of this process has: a counter, mixed (splitmix64). */
-static void make_id(struct http_thread *t, char *out)
+/* --- the connection ---------------------------------------------------------------------------------------------------- */
+
+struct connection *connection_open(struct http *http, int fd)
 {
-    uint64_t z = t->id_state += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    z ^= z >> 31;
-    for (int i = 0; i < 16; i++)
-        out[i] = "0123456789abcdef"[z >> (60 - 4 * i) & 15];
-    out[16] = '\0';
+    struct connection *c = calloc(1, sizeof *c);
+    if (!c)
+        return NULL;
+    c->magic = CONNECTION_MAGIC;
+    c->http = http;
+    c->fd = fd;
+    enter_phase(c, PHASE_WAITING, clock_monotonic_ns());
+    (void)pthread_mutex_lock(&http->lock);
+    c->next = http->connections;
+    if (c->next)
+        c->next->previous = c;
+    http->connections = c;
+    http->connection_count++;
+    (void)pthread_mutex_unlock(&http->lock);
+    return c;
 }
 
-static bool is_plain(const char *text, size_t max)
+void connection_close(struct connection *c)
 {
-    size_t n = 0;
-    for (; text[n]; n++) {
-        if (n == max || (unsigned char)text[n] < 0x21 || (unsigned char)text[n] > 0x7e || text[n] == '"' || text[n] == '\\')
-            return false;
-    }
-    return n > 0;
-}
-
-/* W3C Trace Context: version-traceid-parentid-flags in lower-case hexadecimal; anything else is not passed on. */
-static bool is_traceparent(const char *text)
-{
-    for (size_t i = 0; i < 55; i++) {
-        bool dash = i == 2 || i == 35 || i == 52;
-        if (dash ? text[i] != '-' : !(isdigit((unsigned char)text[i]) || (text[i] >= 'a' && text[i] <= 'f')))
-            return false;
-    }
-    return text[55] == '\0';
-}
-
-static void take_ids(struct request *r, struct http_thread *t, struct MHD_Connection *connection)
-{
-    const char *id = header(connection, "X-Request-Id");
-    if (id && is_plain(id, HTTP_ID_MAX))
-        memcpy(r->id, id, strlen(id) + 1);
+    struct http *http = c->http;
+    CHECK(c->magic == CONNECTION_MAGIC);
+    request_end(c);
+    (void)pthread_mutex_lock(&http->lock);
+    if (c->previous)
+        c->previous->next = c->next;
     else
-        make_id(t, r->id);
-    const char *trace = header(connection, "traceparent");
-    r->traceparent[0] = '\0';
-    if (trace && is_traceparent(trace))
-        memcpy(r->traceparent, trace, sizeof r->traceparent);
+        http->connections = c->next;
+    if (c->next)
+        c->next->previous = c->previous;
+    http->connection_count--;
+    (void)pthread_mutex_unlock(&http->lock);
+    buf_free(&c->body);
+    buf_free(&c->answer);
+    c->magic = 0;
+    free(c);
 }
 
-/* The media type without parameters, compared without case. */
-static bool is_media_type(const char *value, const char *type)
+static void shrink(struct buf *b)
 {
+    if (b->cap > HTTP_BODY_KEPT)
+        buf_free(b);
+    else
+        buf_clear(b);
+}
+
+void request_end(struct connection *c)
+{
+    if (!c->begun)
+        return;
+    c->begun = false;
+    shrink(&c->body);
+    shrink(&c->answer);
+    if (c->charged_bytes)
+        (void)atomic_fetch_add_explicit(&c->http->memory_left, (int64_t)c->charged_bytes, memory_order_relaxed);
+    c->charged_bytes = 0;
+    int64_t now = clock_monotonic_ns();
+    enter_phase(c, PHASE_WAITING, now);
+    struct http_thread *t = c->thread;
+    atomic_store_explicit(&t->ended_ns, now, memory_order_relaxed);
+    /* Only this thread writes it, so no exchange is needed; release: whoever sees 0 also sees ended_ns. */
+    atomic_store_explicit(&t->active, atomic_load_explicit(&t->active, memory_order_relaxed) - 1, memory_order_release);
+}
+
+/* --- headers ----------------------------------------------------------------------------------------------------------- */
+
+static void write_hex(char *to, uint64_t value)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (int i = 15; i >= 0; i--, value >>= 4)
+        to[i] = digits[value & 15];
+}
+
+static void make_request_id(struct connection *c)
+{
+    write_hex(c->request_id, c->thread->request_id[0]);
+    write_hex(c->request_id + 16, c->thread->request_id[1]++);
+    c->request_id[32] = '\0';
+}
+
+/* The caller's text, if it may stand in a header and a JSON string as it is; else nothing. */
+static void take_text(char *to, size_t max, const char *value)
+{
+    size_t len = strlen(value);
+    to[0] = '\0';
+    if (len == 0 || len > max)
+        return;
+    for (size_t i = 0; i < len; i++) {
+        if (value[i] < 0x21 || value[i] > 0x7e)
+            return;
+    }
+    memcpy(to, value, len + 1);
+}
+
+static void take_content_type(struct connection *c, const char *value)
+{
+    static const char *const line_types[] = {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines",
+                                             "application/jsonlines", NULL};
     size_t len = strcspn(value, "; \t");
-    return strlen(type) == len && strncasecmp(value, type, len) == 0;
+    c->untyped = false;
+    for (const char *const *t = line_types; *t; t++)
+        c->lines = c->lines || (strlen(*t) == len && strncasecmp(*t, value, len) == 0);
+    bool json = len == 16 && strncasecmp(value, "application/json", len) == 0;
+    bool suffix = len > 5 && strncasecmp(value + len - 5, "+json", 5) == 0;
+    if (!c->lines && !json && !suffix)
+        c->refusal = (struct problem){.status = 415, .detail = "Content-Type must be application/json or application/x-ndjson"};
+    const char *charset = strcasestr(value + len, "charset=");
+    if (charset && strncasecmp(charset + 8, "utf-8", 5) != 0 && strncasecmp(charset + 8, "\"utf-8\"", 7) != 0)
+        c->refusal = (struct problem){.status = 415, .detail = "Content-Type: the charset of JSON is UTF-8"};
 }
 
-static bool check_body_headers(struct request *r, struct MHD_Connection *connection)
+/* One pass over the headers, told apart by length first: most are none of ours. */
+static enum MHD_Result take_header(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
 {
-    const char *type = header(connection, MHD_HTTP_HEADER_CONTENT_TYPE);
-    const char *encoding = header(connection, MHD_HTTP_HEADER_CONTENT_ENCODING);
-    const char *length = header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    if (!length && !header(connection, MHD_HTTP_HEADER_TRANSFER_ENCODING))
-        return refuse(r, 411, "a body is needed: send Content-Length or Transfer-Encoding: chunked");
-    if (length && strtoull(length, NULL, 10) > r->http->body_max)
-        return refuse(r, 413, "the body is longer than http.body_bytes allows; send fewer transactions at a time");
-    r->ndjson = type && (is_media_type(type, CONTENT_NDJSON) || is_media_type(type, "application/jsonl") ||
-                         is_media_type(type, "application/ndjson"));
-    if (type && !r->ndjson && !is_media_type(type, CONTENT_JSON))
-        return refuse(r, 415, "send Content-Type: application/json, or application/x-ndjson for a transaction a line");
-    if (encoding && strcasecmp(encoding, "identity") != 0)
-        return refuse(r, 415, "compressed bodies are not supported; leave Content-Encoding out");
-    return true;
-}
-
-static bool check_record(struct request *r, struct MHD_Connection *connection)
-{
-    const char *record = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "record");
-    r->record = true;
-    if (!record || strcmp(record, "true") == 0)
-        return true;
-    r->record = false;
-    return strcmp(record, "false") == 0 || refuse(r, 400, "record must be true or false");
-}
-
-static void route(struct request *r, struct MHD_Connection *connection, const char *url, const char *method)
-{
-    r->route = NULL;
-    for (size_t i = 0; i < ROUTES && !r->route; i++)
-        r->route = strcmp(url, routes[i].path) == 0 ? &routes[i] : NULL;
-    bool post = strcmp(method, "POST") == 0;
-    bool get = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-    if (!r->route)
-        (void)refuse(r, 404, "no such path; there are /v1/score, /healthz, /readyz and /metrics");
-    else if (r->route->post ? !post : !get)
-        (void)refuse(r, 405, "this path takes other methods; see Allow");
-    else if (post && check_body_headers(r, connection))
-        (void)check_record(r, connection);
-}
-
-static uint32_t status_label(unsigned status)
-{
-    static const unsigned known[] = {200, 400, 404, 405, 411, 413, 415, 500, 503}; /* as in metrics.def */
-    for (uint32_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        if (known[i] == status)
-            return i;
+    struct connection *c = context;
+    (void)kind;
+    if (!value)
+        return MHD_YES;
+    switch (strlen(name)) {
+    case 6:
+        c->expects = c->expects || strcasecmp(name, "Expect") == 0;
+        break;
+    case 11:
+        if (strcasecmp(name, "traceparent") == 0)
+            take_text(c->traceparent, HTTP_TRACE_MAX, value);
+        break;
+    case 12:
+        if (strcasecmp(name, "Content-Type") == 0)
+            take_content_type(c, value);
+        else if (strcasecmp(name, "X-Request-Id") == 0)
+            take_text(c->request_id, HTTP_ID_MAX, value);
+        break;
+    case 14:
+        if (strcasecmp(name, "Content-Length") == 0)
+            c->declared_bytes = strtoull(value, NULL, 10); /* its form was checked by libmicrohttpd */
+        break;
+    case 16:
+        if (strcasecmp(name, "Content-Encoding") == 0 && strcasecmp(value, "identity") != 0)
+            c->refusal = (struct problem){.status = 415, .detail = "Content-Encoding: send the body as it is, without compression"};
+        break;
+    case 17:
+        if (strcasecmp(name, "Transfer-Encoding") == 0)
+            c->declared_bytes = BODY_CHUNKED;
+        break;
+    default:
+        break;
     }
-    return 0;
-}
-
-static enum MHD_Result send_answer(struct request *r, struct http_thread *t, struct MHD_Connection *connection, struct answer answer)
-{
-    struct metrics_shard *metrics = worker_metrics(t->worker);
-    if (r->answer.failed) {
-        buf_clear(&r->answer);
-        answer = http_problem(r, 500, "out of memory for the answer");
-    }
-    /* The buffer belongs to the connection, which sends one answer at a time: it stays until this one is out. */
-    struct MHD_Response *response = MHD_create_response_from_buffer(r->answer.len, (void *)(uintptr_t)buf_text(&r->answer), MHD_RESPMEM_PERSISTENT);
-    if (!response)
-        return MHD_NO;
-    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer.content_type);
-    (void)MHD_add_response_header(response, "X-Request-Id", r->id);
-    if (r->traceparent[0])
-        (void)MHD_add_response_header(response, "traceparent", r->traceparent);
-    if (answer.status == 405 && r->route)
-        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, r->route->allow);
-    if (answer.status == 503)
-        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
-    if (atomic_load_explicit(&r->http->draining, memory_order_relaxed))
-        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
-    enum MHD_Result result = MHD_queue_response(connection, answer.status, response);
-    MHD_destroy_response(response);
-    metrics_add(metrics, METRIC_HTTP_REQUESTS, status_label(answer.status), 1);
-    metrics_add(metrics, METRIC_BYTES, SOURCE_HTTP * 2, r->body.len);
-    metrics_add(metrics, METRIC_BYTES, SOURCE_HTTP * 2 + 1, r->answer.len);
-    return result;
-}
-
-/* The headers are in. */
-static enum MHD_Result begin(struct request *r, struct http_thread *t, struct MHD_Connection *connection, const char *url, const char *method)
-{
-    r->received_ns = clock_monotonic_ns();
-    r->refused = 0;
-    r->dropped = 0;
-    r->ndjson = false;
-    buf_clear(&r->body);
-    buf_clear(&r->answer);
-    r->began = true;
-    (void)atomic_fetch_add_explicit(&r->http->active, 1, memory_order_relaxed);
-    take_ids(r, t, connection);
-    route(r, connection, url, method);
-    if (r->refused == 413)
-        return send_answer(r, t, connection, http_problem(r, 413, r->refusal));
     return MHD_YES;
 }
 
-static enum MHD_Result take_body(struct request *r, const char *upload, size_t size)
+/* A parameter that is not understood is refused: who means ?record=false must not be recorded for a slip. */
+static enum MHD_Result take_parameter(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
 {
-    if (!r->refused && size > r->http->body_max - r->body.len)
-        (void)refuse(r, 413, "the body is longer than http.body_bytes allows; send fewer transactions at a time");
-    if (!r->refused) {
-        buf_append(&r->body, upload, size);
-        return r->body.failed ? MHD_NO : MHD_YES;
-    }
-    r->dropped += size;
-    return r->dropped > r->http->body_max ? MHD_NO : MHD_YES; /* nobody sends that much by mistake: hang up */
+    struct connection *c = context;
+    (void)kind;
+    if (strcmp(name, "record") != 0)
+        c->refusal = (struct problem){.status = 400, .detail = "unknown query parameter; there is: record=true|false"};
+    else if (value && strcmp(value, "false") == 0)
+        c->trial = true;
+    else if (!value || strcmp(value, "true") != 0)
+        c->refusal = (struct problem){.status = 400, .detail = "query parameter record must be true or false"};
+    return MHD_YES;
 }
 
-enum MHD_Result http_access(void *context, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
-                            const char *upload, size_t *upload_size, void **request)
+/* Takes memory for a body that may grow to `bytes`; false: there is none left. */
+static bool charge(struct connection *c, size_t bytes)
 {
-    (void)version;
-    struct http *http = context;
-    struct http_thread *t = http_thread_get(http);
-    struct request *r = *request;
-    if (!t)
-        return MHD_NO;
-    if (!r) {
-        const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-        r = info ? info->socket_context : NULL;
-        if (!r)
-            return MHD_NO;
-        *request = r;
-        return begin(r, t, connection, url, method);
+    if (bytes <= HTTP_BODY_KEPT || bytes <= c->charged_bytes)
+        return true;
+    int64_t more = (int64_t)(bytes - c->charged_bytes);
+    if (atomic_fetch_sub_explicit(&c->http->memory_left, more, memory_order_relaxed) < more) {
+        (void)atomic_fetch_add_explicit(&c->http->memory_left, more, memory_order_relaxed);
+        return false;
     }
-    if (*upload_size > 0) {
-        enum MHD_Result result = take_body(r, upload, *upload_size);
-        *upload_size = 0;
-        return result;
-    }
-    if (r->refused)
-        return send_answer(r, t, connection, http_problem(r, (unsigned)r->refused, r->refusal));
-    (void)buf_text(&r->body); /* never NULL from here on */
-    return send_answer(r, t, connection, r->route->handle(r, t));
+    c->charged_bytes = bytes;
+    return true;
 }
 
-void http_completed(void *context, struct MHD_Connection *connection, void **request, enum MHD_RequestTerminationCode code)
+static const struct problem no_memory_left = {.status = 429, .retry_after = true,
+                                              .detail = "too many large bodies are being read; try again (http.memory_bytes)"};
+
+static const struct problem too_large = {.status = 413, .detail = "the body is longer than http.body_bytes"};
+
+/* Everything that can be said before the body. Later checks are the graver ones and replace what was found. */
+static void check_request(struct connection *c, const char *path, const char *method)
 {
-    (void)connection, (void)code;
-    struct http *http = context;
-    struct request *r = *request;
-    if (r && r->began) {
-        r->began = false;
-        (void)atomic_fetch_sub_explicit(&http->active, 1, memory_order_relaxed);
+    const struct settings *settings = c->http->server->settings;
+    c->route = ROUTE_SCORE;
+    while (c->route < ROUTE_NONE && strcmp(path, routes[c->route].path) != 0)
+        c->route++;
+    bool post = strcmp(method, "POST") == 0, get = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+    if (c->route == ROUTE_NONE) {
+        c->refusal = (struct problem){.status = 404, .detail = "there are: POST /v1/score, GET /healthz, /readyz, /metrics"};
+    } else if (routes[c->route].post ? !post : !get) {
+        c->refusal = (struct problem){.status = 405, .detail = "the method is not for this path; see the header Allow",
+                                      .allow = routes[c->route].post ? "POST" : "GET, HEAD"};
+    } else if (c->route != ROUTE_SCORE) {
+        c->refusal = (struct problem){0}; /* no body, no parameters: nothing to refuse */
+    } else if (c->declared_bytes == BODY_NONE) {
+        c->refusal = (struct problem){.status = 411, .detail = "Content-Length or Transfer-Encoding: chunked is needed"};
+    } else if (c->declared_bytes != BODY_CHUNKED && c->declared_bytes > (uint64_t)settings->http_body_bytes) {
+        c->refusal = too_large;
+    } else if (c->refusal.status == 0 && c->declared_bytes != BODY_CHUNKED && !charge(c, (size_t)c->declared_bytes)) {
+        c->refusal = no_memory_left;
     }
-    *request = NULL;
 }
 
-void http_connection(void *context, struct MHD_Connection *connection, void **request, enum MHD_ConnectionNotificationCode code)
+static int begin_request(struct connection *c, struct MHD_Connection *mhd, const char *path, const char *method)
 {
-    (void)connection;
-    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        struct request *r = calloc(1, sizeof *r);
-        if (r)
-            r->http = context;
-        *request = r;
-        return;
+    c->thread = claim_thread(c->http);
+    c->begun = true;
+    c->lines = c->expects = c->trial = false;
+    c->untyped = true;
+    c->refusal = (struct problem){0};
+    c->declared_bytes = BODY_NONE;
+    c->discarded_bytes = 0;
+    c->request_id[0] = c->traceparent[0] = '\0';
+    atomic_store_explicit(&c->thread->active, atomic_load_explicit(&c->thread->active, memory_order_relaxed) + 1, memory_order_release);
+    enter_phase(c, PHASE_READING, clock_monotonic_ns());
+    (void)MHD_get_connection_values(mhd, MHD_HEADER_KIND, take_header, c);
+    (void)MHD_get_connection_values(mhd, MHD_GET_ARGUMENT_KIND, take_parameter, c);
+    if (c->request_id[0] == '\0')
+        make_request_id(c);
+    check_request(c, path, method);
+    bool long_body = c->declared_bytes != BODY_NONE && (c->declared_bytes > HTTP_BODY_KEPT || c->expects);
+    return c->refusal.status && long_body ? reply_problem(c, mhd, &c->refusal) : MHD_YES;
+}
+
+/* --- body -------------------------------------------------------------------------------------------------------------- */
+
+/* A piece of a body that is refused already: thrown away, but not for ever. */
+static int discard(struct connection *c, size_t bytes)
+{
+    c->discarded_bytes += bytes;
+    if (c->discarded_bytes <= (size_t)c->http->server->settings->http_body_bytes)
+        return MHD_YES;
+    metrics_add(c->thread->metrics, METRIC_HTTP_CUT, 1, 1);
+    return MHD_NO;
+}
+
+static int take_piece(struct connection *c, const char *piece, size_t bytes)
+{
+    size_t limit = (size_t)c->http->server->settings->http_body_bytes;
+    if (c->refusal.status)
+        return discard(c, bytes);
+    if (bytes > limit - c->body.len) {
+        c->refusal = too_large;
+        return discard(c, bytes);
     }
-    struct request *r = *request;
-    if (!r)
-        return;
-    buf_free(&r->body);
-    buf_free(&r->answer);
-    free(r);
-    *request = NULL;
+    size_t want = c->body.len + bytes;
+    size_t grown = want < limit / 2 ? want * 2 : limit; /* the buffer doubles */
+    if (c->declared_bytes == BODY_CHUNKED && want > HTTP_BODY_KEPT && want > c->charged_bytes && !charge(c, grown)) {
+        c->refusal = no_memory_left;
+        return discard(c, bytes);
+    }
+    buf_append(&c->body, piece, bytes);
+    if (c->body.failed)
+        c->refusal = no_memory_left;
+    return MHD_YES;
+}
+
+/* --- answer ------------------------------------------------------------------------------------------------------------ */
+
+/* NDJSON by its look, where no Content-Type says it: the first line is an object of its own and something follows. */
+static bool looks_like_lines(const struct buf *body)
+{
+    const char *newline = body->len ? memchr(body->data, '\n', body->len) : NULL;
+    if (!newline || body->data[0] != '{')
+        return false;
+    size_t first = (size_t)(newline - body->data), rest = first + 1;
+    while (first > 0 && (body->data[first - 1] == '\r' || body->data[first - 1] == ' '))
+        first--;
+    return first > 0 && body->data[first - 1] == '}' && rest + decode_skip_space(body->data + rest, body->len - rest) < body->len;
+}
+
+static int answer_score(struct connection *c, struct MHD_Connection *mhd)
+{
+    struct decode_fault fault;
+    struct problem problem = {.status = 400, .fault = &fault};
+    bool lines = c->lines || (c->untyped && looks_like_lines(&c->body));
+    metrics_add(c->thread->metrics, METRIC_BYTES, SOURCE_HTTP * 2, c->body.len);
+    if (!walk_begin(&c->walk, &c->body, lines, c->trial, &fault)) {
+        metrics_add(c->thread->metrics, METRIC_TRANSACTIONS, SOURCE_HTTP * OUTCOME_COUNT + OUTCOME_REJECTED, 1);
+        metrics_add(c->thread->metrics, METRIC_DECODE_FAULTS, (uint32_t)fault.reason, 1);
+        return reply_problem(c, mhd, &problem);
+    }
+    buf_clear(&c->answer);
+    for (int i = 0; i < GROUPS_AT_ONCE && !c->walk.ended; i++) {
+        if (walk_group(&c->walk, c->thread, c->request_id, &c->answer))
+            continue;
+        if (i > 0)
+            break; /* begun, so it will be finished: as a stream, which waits for slots */
+        metrics_add(c->thread->metrics, METRIC_TRANSACTIONS, SOURCE_HTTP * OUTCOME_COUNT + OUTCOME_REFUSED, 1);
+        problem = (struct problem){.status = 429, .retry_after = true, .detail = "no slot is free; try again (http.slots)"};
+        return reply_problem(c, mhd, &problem);
+    }
+    const char *type = c->walk.form == WALK_LINES ? "application/x-ndjson" : "application/json";
+    if (!c->walk.ended)
+        return reply_stream(c, mhd, type);
+    return reply_answer(c, mhd, c->walk.status, c->walk.status == 200 ? type : "application/problem+json");
+}
+
+static int answer(struct connection *c, struct MHD_Connection *mhd)
+{
+    enter_phase(c, PHASE_ANSWERING, clock_monotonic_ns());
+    if (c->refusal.status) {
+        struct problem problem = c->refusal;
+        return reply_problem(c, mhd, &problem);
+    }
+    if (c->route == ROUTE_SCORE)
+        return answer_score(c, mhd);
+    const char *type;
+    buf_clear(&c->answer);
+    unsigned status = health_answer(c->http, c->route, &c->answer, &type);
+    return reply_answer(c, mhd, status, type);
+}
+
+int request_handle(struct connection *c, struct MHD_Connection *mhd, const char *path, const char *method, const char *piece,
+                   size_t *piece_bytes, bool first)
+{
+    CHECK(c->magic == CONNECTION_MAGIC);
+    if (first)
+        return begin_request(c, mhd, path, method);
+    if (*piece_bytes == 0)
+        return answer(c, mhd);
+    size_t bytes = *piece_bytes;
+    *piece_bytes = 0;
+    return take_piece(c, piece, bytes);
 }

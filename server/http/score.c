@@ -1,214 +1,241 @@
 /*
- * POST /v1/score. One transaction is answered with its record or a problem; an array or NDJSON body is worked through in
- * chunks of at most HTTP_CHUNK slots and answered in the same form and order, a refused transaction by a problem in its
- * place. An array that is not JSON to its end is refused whole, before anything is scored; a line of NDJSON stands alone.
+ * From the bytes of a body to the bytes of its answer, a group of transactions at a time.
+ *
+ * A group takes its slots, decodes into them, looks each up in the table of answers, scores what is new in one call of the
+ * engine, writes the records in the order of the body, and gives the slots back. A body larger than a group continues with
+ * the next one when its answer is wanted, so it never holds more than a group's slots, however long it is.
+ *
+ * What is wrong with one transaction is said in its place, and the others are scored.
  */
 #include <string.h>
+#include <time.h>
 
+#include "model/base/check.h"
 #include "model/base/clock.h"
 #include "model/input/scan.h"
 #include "server/http/http.h"
 
-static void nothing(void *owner, struct txn *const *txns, uint32_t n)
+/* An array must be JSON to its end before its first transaction is scored: nobody can tell what a broken one meant. */
+static bool is_whole(const char *data, size_t len, struct decode_fault *fault)
 {
-    (void)owner, (void)txns, (void)n; /* the answers are read from the slots, in order, by write_chunk */
-}
-
-/* Decodes text, which holds one transaction; `whole`: nothing but space may follow it. */
-static size_t take(struct request *r, struct http_thread *t, struct txn *txn, const char *text, size_t len, bool whole)
-{
-    size_t consumed;
-    enum status status = pipeline_decode(t->worker, txn, text, len, r->received_ns, &consumed);
-    if (status != STATUS_OK || !whole)
-        return consumed;
-    size_t after = consumed + decode_skip_space(text + consumed, len - consumed);
-    if (after < len) {
-        txn->outcome = OUTCOME_REJECTED;
-        txn->fault = (struct decode_fault){DECODE_TRAILING, -1, (uint32_t)after};
+    struct scan s = {.at = data, .start = data, .end = data + len};
+    scan_space(&s);
+    bool whole = scan_skip_value(&s, 0);
+    if (whole) {
+        scan_space(&s);
+        whole = s.at == s.end || scan_fail(&s, DECODE_TRAILING);
     }
-    return consumed;
+    *fault = (struct decode_fault){.reason = s.reason, .field = -1, .offset = (uint32_t)(s.at - s.start)};
+    return whole;
 }
 
-/* Scores what was decoded and not answered before. */
-static void score_chunk(struct request *r, struct http_thread *t, uint32_t n)
+bool walk_begin(struct walk *walk, const struct buf *body, bool lines, bool trial, struct decode_fault *fault)
 {
-    struct answers *answers = r->record ? r->http->answers : NULL;
-    uint32_t accepted = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        struct txn *txn = t->taken[i];
-        if (txn->outcome == OUTCOME_REJECTED)
-            continue;
-        if (answers) {
-            t->keys[accepted] = answers_key(answers, txn);
-            if (answers_find(answers, t->keys[accepted], r->received_ns, txn)) {
-                txn->outcome = OUTCOME_REPEATED;
-                continue;
-            }
-        }
-        t->accepted[accepted++] = txn;
-    }
-    if (accepted == 0)
-        return;
-    pipeline_score(t->worker, t->accepted, accepted, nothing, NULL);
-    for (uint32_t i = 0; answers && i < accepted; i++) {
-        if (t->accepted[i]->outcome == OUTCOME_SCORED)
-            answers_keep(answers, t->keys[i], r->received_ns, t->accepted[i]);
-    }
-}
-
-/* Appends the answers of a chunk in order; first: position of its first transaction in the body. */
-static void write_chunk(struct request *r, struct http_thread *t, uint32_t n, int64_t first, const char *between)
-{
-    const struct server *server = r->http->server;
-    for (uint32_t i = 0; i < n; i++) {
-        const struct txn *txn = t->taken[i];
-        if (first + i > 0)
-            buf_string(&r->answer, between);
-        if (txn->outcome == OUTCOME_SCORED || txn->outcome == OUTCOME_REPEATED)
-            record_write(&r->answer, txn, pool_rows(server->pool), &server->record);
-        else
-            http_problem_transaction(&r->answer, r, txn, first + i);
-    }
-}
-
-static void finish_chunk(struct request *r, struct http_thread *t, uint32_t n)
-{
-    int64_t now = clock_monotonic_ns();
-    for (uint32_t i = 0; i < n; i++)
-        pipeline_finish(t->worker, t->taken[i], now);
-    pool_give(r->http->server->pool, t->taken, n);
-}
-
-static struct answer no_slot(struct request *r, struct http_thread *t)
-{
-    metrics_add(worker_metrics(t->worker), METRIC_TRANSACTIONS, SOURCE_HTTP * OUTCOME_COUNT + OUTCOME_REFUSED, 1);
-    return http_problem(r, 503, "all slots for HTTP are taken (http.slots); try again");
-}
-
-static struct answer score_object(struct request *r, struct http_thread *t)
-{
-    const struct server *server = r->http->server;
-    if (pool_take(server->pool, SOURCE_HTTP, t->taken, 1) == 0)
-        return no_slot(r, t);
-    struct txn *txn = t->taken[0];
-    txn->outcome = OUTCOME_FAILED;
-    (void)take(r, t, txn, r->body.data, r->body.len, true);
-    score_chunk(r, t, 1);
-    struct answer answer = {200, CONTENT_JSON};
-    if (txn->outcome == OUTCOME_SCORED || txn->outcome == OUTCOME_REPEATED) {
-        record_write(&r->answer, txn, pool_rows(server->pool), &server->record);
+    *walk = (struct walk){.data = body->data, .len = body->len, .trial = trial, .status = 200, .received_ns = clock_monotonic_ns()};
+    size_t first = body->len ? decode_skip_space(body->data, body->len) : 0;
+    if (lines) {
+        walk->form = WALK_LINES;
+    } else if (first == body->len) {
+        *fault = (struct decode_fault){.reason = DECODE_EMPTY, .field = -1};
+        return false;
+    } else if (body->data[first] == '[') {
+        walk->form = WALK_ARRAY;
+        walk->at = first + 1;
+        return is_whole(body->data, body->len, fault);
     } else {
-        http_problem_transaction(&r->answer, r, txn, -1);
-        answer = (struct answer){txn->outcome == OUTCOME_FAILED ? 500 : 400, CONTENT_PROBLEM};
+        walk->form = WALK_OBJECT;
     }
-    finish_chunk(r, t, 1);
-    return answer;
+    return true;
 }
 
-/* The next transaction of a body: where it starts and ends, false at the end. */
-struct walk {
-    const char *at, *end;
-    bool ndjson;
-};
+/* --- where items start and end ----------------------------------------------------------------------------------------- */
 
-static bool next_line(struct walk *w, const char **text, size_t *len)
+/* Decodes a document that must fill data[at..to). */
+static void decode_whole(struct walk *walk, struct http_thread *thread, struct txn *txn, size_t to)
 {
-    while (w->at < w->end) {
-        const char *newline = memchr(w->at, '\n', (size_t)(w->end - w->at));
-        const char *stop = newline ? newline : w->end;
-        *text = w->at;
-        *len = (size_t)(stop - w->at);
-        w->at = newline ? newline + 1 : w->end;
-        if (decode_skip_space(*text, *len) < *len)
+    const char *json = walk->data + walk->at;
+    size_t len = to - walk->at, consumed = 0;
+    if (pipeline_decode(thread->worker, txn, json, len, walk->received_ns, &consumed) != STATUS_OK)
+        return;
+    size_t rest = consumed + decode_skip_space(json + consumed, len - consumed);
+    if (rest == len)
+        return;
+    txn->outcome = OUTCOME_REJECTED;
+    txn->fault = (struct decode_fault){.reason = DECODE_TRAILING, .field = -1, .offset = (uint32_t)rest};
+}
+
+/* The next line that is not blank; false: there is none. */
+static bool next_line(struct walk *walk, struct http_thread *thread, struct txn *txn)
+{
+    while (walk->at < walk->len) {
+        const char *at = walk->data + walk->at, *newline = memchr(at, '\n', walk->len - walk->at);
+        size_t end = newline ? (size_t)(newline - walk->data) : walk->len;
+        bool blank = decode_skip_space(at, end - walk->at) == end - walk->at;
+        if (!blank)
+            decode_whole(walk, thread, txn, end);
+        walk->at = newline ? end + 1 : end;
+        if (!blank)
             return true;
     }
     return false;
 }
 
-/* In an array that is known to be well-formed: moves to the next element. */
-static bool next_element(struct walk *w)
+/* The next element; false: there is none. The array is known to be JSON, so what is not said here is so. */
+static bool next_element(struct walk *walk, struct http_thread *thread, struct txn *txn)
 {
-    w->at += decode_skip_space(w->at, (size_t)(w->end - w->at));
-    if (*w->at == '[' || *w->at == ',')
-        w->at++;
-    w->at += decode_skip_space(w->at, (size_t)(w->end - w->at));
-    return *w->at != ']';
+    walk->at += decode_skip_space(walk->data + walk->at, walk->len - walk->at);
+    if (walk->data[walk->at] == ']')
+        return false;
+    if (walk->items > 0) {
+        walk->at++; /* the comma */
+        walk->at += decode_skip_space(walk->data + walk->at, walk->len - walk->at);
+    }
+    size_t consumed = 0, left = walk->len - walk->at;
+    enum status status = pipeline_decode(thread->worker, txn, walk->data + walk->at, left, walk->received_ns, &consumed);
+    if (status != STATUS_OK)
+        txn->fault.offset += (uint32_t)walk->at; /* in the body, which is what the caller can look at */
+    if (consumed == 0) { /* the decoder gave up inside; the scanner knows where the element ends */
+        struct scan s = {.at = walk->data + walk->at, .start = walk->data, .end = walk->data + walk->len};
+        CHECK(scan_skip_value(&s, 1));
+        consumed = (size_t)(s.at - (walk->data + walk->at));
+    }
+    walk->at += consumed;
+    return true;
 }
 
-/* Decodes up to n transactions into taken; returns how many there were. */
-static uint32_t fill_chunk(struct request *r, struct http_thread *t, struct walk *w, uint32_t n)
+static bool next_item(struct walk *walk, struct http_thread *thread, struct txn *txn)
 {
-    uint32_t filled = 0;
-    while (filled < n) {
-        struct txn *txn = t->taken[filled];
-        txn->outcome = OUTCOME_FAILED;
-        const char *text;
-        size_t len;
-        if (w->ndjson) {
-            if (!next_line(w, &text, &len))
-                break;
-            (void)take(r, t, txn, text, len, true);
-        } else {
-            if (!next_element(w))
-                break;
-            w->at += take(r, t, txn, w->at, (size_t)(w->end - w->at), false);
+    if (walk->form == WALK_ARRAY)
+        return next_element(walk, thread, txn);
+    if (walk->form == WALK_LINES)
+        return next_line(walk, thread, txn);
+    decode_whole(walk, thread, txn, walk->len);
+    return true;
+}
+
+/* --- scoring ----------------------------------------------------------------------------------------------------------- */
+
+/* The row that goes with an answer, where records show features. */
+static void *row_of(const struct http *http, const struct txn *txn)
+{
+    return http->server->record.features ? pool_row(http->server->pool, txn->number) : NULL;
+}
+
+/* Scores what was claimed so far, and tells the table of answers. */
+static void settle(struct http_thread *thread)
+{
+    if (thread->claimed_count == 0)
+        return;
+    struct answers *answers = thread->http->answers;
+    pipeline_score(thread->worker, thread->claimed, thread->claimed_count, NULL, NULL);
+    for (uint32_t i = 0; i < thread->claimed_count; i++) {
+        const struct txn *txn = thread->claimed[i];
+        const struct answer answer = {.verdict = txn->verdict, .reasons = txn->reasons};
+        if (!answers || txn->trial)
+            continue;
+        if (txn->outcome == OUTCOME_SCORED)
+            answers_complete(answers, thread->keys[i], &answer, row_of(thread->http, txn));
+        else
+            answers_abandon(answers, thread->keys[i]);
+    }
+    thread->claimed_count = 0;
+}
+
+/* Another thread is scoring the same transaction, which takes microseconds. Called without claims of one's own, so two
+ * threads cannot wait for each other. */
+static void wait_briefly(void)
+{
+    const struct timespec t = {.tv_nsec = 20000};
+    (void)nanosleep(&t, NULL);
+}
+
+/* A decoded transaction is either answered from the table or put among those to be scored. */
+static void admit(struct http_thread *thread, struct txn *txn, bool trial, int64_t now_ns)
+{
+    struct answers *answers = thread->http->answers;
+    struct answer known;
+    txn->trial = trial;
+    if (answers && !trial) {
+        struct hash128 key = answers_key(answers, txn->input.values[schema_id(txn->bundle->schema)].text);
+        enum answers_found found = answers_claim(answers, key, now_ns, &known, row_of(thread->http, txn));
+        while (found == ANSWERS_PENDING) {
+            if (thread->claimed_count > 0)
+                settle(thread); /* the same id twice in one body */
+            else
+                wait_briefly();
+            found = answers_claim(answers, key, now_ns, &known, row_of(thread->http, txn));
         }
-        filled++;
+        if (found == ANSWERS_KNOWN) {
+            txn->verdict = known.verdict;
+            txn->reasons = known.reasons;
+            txn->outcome = OUTCOME_REPEATED;
+            return;
+        }
+        thread->keys[thread->claimed_count] = key;
     }
-    return filled;
+    txn->outcome = OUTCOME_SCORED; /* until the engine says otherwise */
+    thread->claimed[thread->claimed_count++] = txn;
 }
 
-static struct answer score_many(struct request *r, struct http_thread *t, struct walk *w)
+/* --- the answer -------------------------------------------------------------------------------------------------------- */
+
+static void write_item(struct walk *walk, struct http_thread *thread, const struct txn *txn, uint64_t item, const char *request_id,
+                       struct buf *out)
 {
-    struct pool *pool = r->http->server->pool;
-    const char *between = w->ndjson ? "\n" : ",";
-    for (int64_t done = 0;;) {
-        uint32_t got = pool_take(pool, SOURCE_HTTP, t->taken, HTTP_CHUNK);
-        if (got == 0)
-            return no_slot(r, t);
-        uint32_t n = fill_chunk(r, t, w, got);
-        pool_give(pool, t->taken + n, got - n);
-        if (n == 0)
+    const struct server *server = thread->http->server;
+    if (walk->form == WALK_ARRAY)
+        buf_char(out, walk->open ? ',' : '[');
+    walk->open = true;
+    if (txn->outcome == OUTCOME_SCORED || txn->outcome == OUTCOME_REPEATED) {
+        record_write(out, txn, pool_rows(server->pool), &server->record);
+    } else {
+        bool rejected = txn->outcome == OUTCOME_REJECTED, object = walk->form == WALK_OBJECT;
+        const struct problem problem = {.status = rejected ? 400 : 500, .detail = "the engine failed; the log says why",
+                                        .fault = rejected ? &txn->fault : NULL};
+        problem_write(out, &problem, server->bundle->schema, object ? -1 : (int64_t)item, object ? request_id : NULL);
+        if (object)
+            walk->status = problem.status;
+    }
+    if (walk->form != WALK_ARRAY)
+        buf_char(out, '\n');
+}
+
+/* Slots for the next group: as many as there can be items in what is left, and not many more, since most bodies are small. */
+static uint32_t slots_wanted(const struct walk *walk)
+{
+    size_t left = (walk->len - walk->at) / 64 + 1;
+    return walk->form == WALK_OBJECT ? 1 : left < HTTP_GROUP ? (uint32_t)left : HTTP_GROUP;
+}
+
+bool walk_group(struct walk *walk, struct http_thread *thread, const char *request_id, struct buf *out)
+{
+    struct pool *pool = thread->http->server->pool;
+    uint32_t got = pool_take(pool, SOURCE_HTTP, thread->slots, slots_wanted(walk)), n = 0;
+    if (got == 0)
+        return false;
+    uint64_t first = walk->items;
+    if (first > 0)
+        walk->received_ns = clock_monotonic_ns(); /* how long the client took to read the last group is not our time */
+    while (n < got && !walk->ended) {
+        struct txn *txn = thread->slots[n];
+        txn->outcome = OUTCOME_SCORED;
+        bool more = next_item(walk, thread, txn);
+        walk->ended = !more || walk->form == WALK_OBJECT;
+        if (!more)
             break;
-        score_chunk(r, t, n);
-        write_chunk(r, t, n, done, between);
-        finish_chunk(r, t, n);
-        done += n;
+        if (txn->outcome != OUTCOME_REJECTED)
+            admit(thread, txn, walk->trial, walk->received_ns);
+        n++;
+        walk->items++;
     }
-    if (w->ndjson && r->answer.len > 0)
-        buf_char(&r->answer, '\n');
-    return (struct answer){200, w->ndjson ? CONTENT_NDJSON : CONTENT_JSON};
-}
-
-/* An array must be JSON to its end before its first transaction is scored. */
-static struct answer score_array(struct request *r, struct http_thread *t)
-{
-    struct scan s = {.at = r->body.data, .start = r->body.data, .end = r->body.data + r->body.len};
-    if (scan_skip_value(&s, 0) && scan_peek(&s) == '\0' && s.at == s.end) {
-        struct walk w = {.at = r->body.data, .end = s.end};
-        buf_char(&r->answer, '[');
-        /* next_element takes the opening bracket as it would a comma */
-        struct answer answer = score_many(r, t, &w);
-        if (answer.status == 200)
-            buf_char(&r->answer, ']');
-        return answer;
-    }
-    struct txn broken = {.outcome = OUTCOME_REJECTED,
-                         .fault = {s.reason != DECODE_NONE ? s.reason : DECODE_TRAILING, -1, (uint32_t)(s.at - s.start)}};
-    http_problem_transaction(&r->answer, r, &broken, -1);
-    metrics_add(worker_metrics(t->worker), METRIC_TRANSACTIONS, SOURCE_HTTP * OUTCOME_COUNT + OUTCOME_REJECTED, 1);
-    metrics_add(worker_metrics(t->worker), METRIC_DECODE_FAULTS, (uint32_t)broken.fault.reason, 1);
-    return (struct answer){400, CONTENT_PROBLEM};
-}
-
-struct answer http_score(struct request *r, struct http_thread *t)
-{
-    size_t first = decode_skip_space(r->body.data, r->body.len);
-    if (r->ndjson) {
-        struct walk w = {.at = r->body.data, .end = r->body.data + r->body.len, .ndjson = true};
-        return score_many(r, t, &w);
-    }
-    if (first < r->body.len && r->body.data[first] == '[')
-        return score_array(r, t);
-    return score_object(r, t);
+    settle(thread);
+    for (uint32_t i = 0; i < n; i++)
+        write_item(walk, thread, thread->slots[i], first + i, request_id, out);
+    if (walk->ended && walk->form == WALK_ARRAY)
+        buf_string(out, walk->open ? "]\n" : "[]\n");
+    int64_t now = clock_monotonic_ns();
+    for (uint32_t i = 0; i < n; i++)
+        pipeline_finish(thread->worker, thread->slots[i], now);
+    pool_give(pool, thread->slots, got);
+    return true;
 }

@@ -1,4 +1,4 @@
-/* HTTP as a source; server/main.c names it. */
+/* HTTP as a source: POST /v1/score and the pages for probes and scrapers. See docs/http.md for what it speaks. */
 #pragma once
 
 #include "server/source.h"
