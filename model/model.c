@@ -17,7 +17,8 @@ struct model {
     struct model_info info;
 };
 
-static const struct importer *const importers[] = {&importer_xgboost_json, &importer_xgboost_ubj, &importer_lightgbm, &importer_onnx};
+static const struct importer *const importers[] = {&importer_xgboost_json, &importer_xgboost_ubj, &importer_lightgbm,
+                                                  &importer_onnx, &importer_catboost};
 
 static const size_t default_max_bytes = (size_t)4 << 30;
 

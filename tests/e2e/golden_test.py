@@ -26,7 +26,6 @@ NOT_YET = {
     "onnx-net-*": "neural networks",
     "onnx-pipe-*": "steps before the model",
     "torch-*": "neural networks",
-    "catboost-*": "CatBoost",
 }
 # Folders that are no case of this kind.
 NOT_CASES = {"fdh/bundle": "whole transactions, not feature rows"}
