@@ -112,7 +112,9 @@ static void cpu_model(char *out, size_t size)
 
 /* clang calls itself a gcc 4.2 too, so it is asked first. */
 #ifdef __clang__
-#define COMPILER "clang " __clang_version__
+#define TEXT(x) #x
+#define VERSION(major, minor, patch) TEXT(major) "." TEXT(minor) "." TEXT(patch)
+#define COMPILER "clang " VERSION(__clang_major__, __clang_minor__, __clang_patchlevel__)
 #else
 #define COMPILER "gcc " __VERSION__
 #endif

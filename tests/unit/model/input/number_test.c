@@ -22,6 +22,13 @@ static uint64_t next_random(void) /* splitmix64 */
     return z ^ z >> 31;
 }
 
+/* The long tests try four times as many. */
+static int rounds(int n)
+{
+    const char *all = getenv("ASSAY_TEST_ALL");
+    return all && *all ? 4 * n : n;
+}
+
 static void check_read(const char *text)
 {
     double want = strtod(text, NULL), got = -1;
@@ -59,7 +66,7 @@ static void reads_as_the_c_library(void **state)
 {
     (void)state;
     char text[1200];
-    for (int i = 0; i < 400000; i++) {
+    for (int i = 0; i < rounds(400000); i++) {
         uint64_t r = next_random();
         double d;
         memcpy(&d, &r, sizeof d);
@@ -78,7 +85,7 @@ static void reads_midpoints(void **state)
 {
     (void)state;
     char text[1300];
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < rounds(20000); i++) {
         uint64_t r = next_random() & (UINT64_MAX >> 1);
         double a, b;
         memcpy(&a, &r, sizeof a);
@@ -153,7 +160,7 @@ static void writes_the_shortest_that_reads_back(void **state)
 {
     (void)state;
     char out[NUMBER_TEXT_MAX], longer[64];
-    for (int i = 0; i < 500000; i++) {
+    for (int i = 0; i < rounds(500000); i++) {
         uint64_t r = next_random();
         double d, back;
         memcpy(&d, &r, sizeof d);
@@ -171,7 +178,7 @@ static void writes_the_shortest_that_reads_back(void **state)
         if (digit_count(out, len) > (size_t)precision)
             fail_msg("%.17g: %.*s is longer than %d digits", d, (int)len, out, precision);
     }
-    for (int i = 0; i < 500000; i++) {
+    for (int i = 0; i < rounds(500000); i++) {
         uint32_t r = (uint32_t)next_random();
         float f, back;
         memcpy(&f, &r, sizeof f);
