@@ -9,8 +9,8 @@
 
 #include "model/base/check.h"
 #include "model/base/clock.h"
-#include "server/cmd/engine_choice.h"
 #include "server/decision_log.h"
+#include "server/loaded.h"
 #include "server/log.h"
 
 enum { SOURCES_MAX = 8 };
@@ -18,10 +18,8 @@ enum { SOURCES_MAX = 8 };
 struct running {
     struct server server; /* first: a source's `const struct server *` leads back here */
     const struct settings *settings;
-    struct bundle *bundle;
+    struct loaded loaded;
     struct decision_log *decision_log;
-    struct engine engine;
-    struct prepared *prepared;
     const struct source *sources[SOURCES_MAX];
     void *contexts[SOURCES_MAX];
     size_t source_count, started;
@@ -63,15 +61,15 @@ static enum status make_pipeline(struct running *r, struct error *err)
     const struct pool_options pool_options = {
         .slots = {[SOURCE_HTTP] = s->http_listen[0] ? (uint32_t)s->http_slots : 0,
                   [SOURCE_KAFKA] = s->stream_input[0] ? (uint32_t)s->stream_slots : 0},
-        .columns = (uint32_t)plan_columns(r->bundle->plan),
-        .type = model_info(r->bundle->model)->input_type,
+        .columns = (uint32_t)plan_columns(r->loaded.bundle->plan),
+        .type = model_info(r->loaded.bundle->model)->input_type,
     };
     if (pool_options.slots[SOURCE_HTTP] + pool_options.slots[SOURCE_KAFKA] == 0)
         return error_set(err, STATUS_INVALID, "nothing to serve: set http.listen, or stream.input for Kafka");
-    enum status status = pool_create(r->bundle->schema, &pool_options, &r->server.pool, err);
+    enum status status = pool_create(r->loaded.bundle->schema, &pool_options, &r->server.pool, err);
     if (status != STATUS_OK)
         return status;
-    const struct pipeline_options options = {.bundle = r->bundle, .engine = &r->engine, .prepared = r->prepared,
+    const struct pipeline_options options = {.bundle = r->loaded.bundle, .engine = &r->loaded.engine, .prepared = r->loaded.prepared,
                                              .pool = r->server.pool, .metrics = r->server.metrics, .decision_log = r->decision_log};
     return pipeline_create(&options, &r->server.pipeline, err);
 }
@@ -94,7 +92,7 @@ static enum status open_decision_log(struct running *r, const struct parts *part
         n += status == STATUS_OK;
     }
     if (status == STATUS_OK && n > 0)
-        return decision_log_create(writers, n, r->bundle, r->server.metrics, &r->decision_log, err);
+        return decision_log_create(writers, n, r->loaded.bundle, r->server.metrics, &r->decision_log, err);
     while (status != STATUS_OK && n > 0) {
         n--;
         writers[n].close(writers[n].context);
@@ -128,22 +126,21 @@ static enum status start_all(struct running *r, const struct parts *parts, struc
     const struct settings *s = r->settings;
     if (!s->bundle[0])
         return error_set(err, STATUS_INVALID, "no bundle: set `bundle` in the configuration, or --set bundle=DIR");
-    enum status status = bundle_load(s->bundle, &r->bundle, err);
-    if (status == STATUS_OK)
-        status = engine_choose(parts, settings_choice(s, "engine", choice), r->bundle->model, &r->engine, &r->prepared, err);
+    enum status status = loaded_open(parts, s->bundle, settings_choice(s, "engine", choice), &r->loaded, err);
     if (status == STATUS_OK)
         status = metrics_create(&r->server.metrics, err);
     if (status == STATUS_OK)
-        status = metrics_model_set(r->server.metrics, r->bundle->name, r->bundle->version, r->bundle->digest, err);
+        status = metrics_model_set(r->server.metrics, r->loaded.bundle->name, r->loaded.bundle->version, r->loaded.bundle->digest, err);
     if (status == STATUS_OK)
         status = open_decision_log(r, parts, err);
     if (status == STATUS_OK)
         status = make_pipeline(r, err);
-    r->server.bundle = r->bundle;
+    r->server.bundle = r->loaded.bundle;
     if (status != STATUS_OK)
         return status;
-    log_info("bundle.loaded", LOG_TEXT("model", r->bundle->name), LOG_TEXT("version", r->bundle->version),
-             LOG_TEXT("digest", r->bundle->digest), LOG_TEXT("engine", r->engine.backend->name));
+    log_info("bundle.loaded", LOG_TEXT("model", r->loaded.bundle->name), LOG_TEXT("version", r->loaded.bundle->version),
+             LOG_TEXT("digest", r->loaded.bundle->digest), LOG_TEXT("engine", r->loaded.engine.backend->name),
+             LOG_INT("golden_rows", r->loaded.golden_rows));
     return start_sources(r, parts, err);
 }
 
@@ -195,9 +192,6 @@ void server_stop(struct running *running)
     decision_log_free(r->decision_log);
     pool_free(r->server.pool);
     metrics_free(r->server.metrics);
-    if (r->prepared)
-        engine_release(&r->engine, r->prepared);
-    engine_close(&r->engine);
-    bundle_free(r->bundle);
+    loaded_close(&r->loaded);
     free(r);
 }

@@ -5,9 +5,8 @@
 #include <string.h>
 
 #include "config/settings.h"
-#include "model/bundle.h"
 #include "server/cmd/args.h"
-#include "server/cmd/engine_choice.h"
+#include "server/loaded.h"
 #include "server/source.h"
 
 static int print_buf(struct buf *text)
@@ -36,22 +35,17 @@ static int docs(void)
 /* Loads the bundle and prepares its model as the server would, and tells what it is. */
 static enum status check_bundle(const struct parts *parts, const struct settings *settings, struct error *err)
 {
-    struct bundle *bundle = NULL;
-    struct engine engine = {0};
-    struct prepared *prepared = NULL;
+    struct loaded loaded;
     char choice[SETTINGS_CHOICE_MAX];
     if (!settings->bundle[0])
         return error_set(err, STATUS_INVALID, "bundle is not set: the directory of the model to serve");
-    enum status status = bundle_load(settings->bundle, &bundle, err);
-    if (status == STATUS_OK)
-        status = engine_choose(parts, settings_choice(settings, "engine", choice), bundle->model, &engine, &prepared, err);
-    if (status == STATUS_OK)
-        (void)printf("bundle: %s version %s, %zu features, engine %s\n", bundle->name, bundle->version, bundle->features,
-                     engine.backend->name);
-    engine_release(&engine, prepared);
-    engine_close(&engine);
-    bundle_free(bundle);
-    return status;
+    enum status status = loaded_open(parts, settings->bundle, settings_choice(settings, "engine", choice), &loaded, err);
+    if (status != STATUS_OK)
+        return status;
+    (void)printf("bundle: %s version %s, %zu features, engine %s, %llu golden rows\n", loaded.bundle->name, loaded.bundle->version,
+                 loaded.bundle->features, loaded.engine.backend->name, (unsigned long long)loaded.golden_rows);
+    loaded_close(&loaded);
+    return STATUS_OK;
 }
 
 static enum status check_sources(const struct parts *parts, const struct settings *settings, struct error *err)

@@ -13,6 +13,7 @@ static const struct {
 } verbs[] = {
     {"show", model_show},
     {"predict", model_predict},
+    {"golden", model_golden},
 };
 
 enum { VERBS = sizeof verbs / sizeof verbs[0] };
@@ -21,10 +22,11 @@ int cmd_model(const struct parts *parts, int argc, char **argv)
 {
     static const struct args_option options[] = {{.name = NULL}};
     static const struct args_spec spec = {
-        .usage = "assay model show|predict ...     (assay model VERB --help for each)",
+        .usage = "assay model show|predict|golden ...     (assay model VERB --help for each)",
         .summary = "What is in a model file of XGBoost (.json, .ubj), LightGBM (.txt), ONNX or CatBoost (.json), and what it answers.\n\n"
                    "  show      kind, writer, objective, trees, features with how often each splits, memory and speed\n"
-                   "  predict   margin and score of each row of a CSV file, to the bit as the library that wrote the model",
+                   "  predict   margin and score of each row of a CSV file, to the bit as the library that wrote the model\n"
+                   "  golden    transactions with the scores that a bundle must give at every load",
         .examples = "  assay model show model.ubj\n  assay model predict model.ubj rows.csv > scores.csv",
         .options = options,
         .operands_min = 1,

@@ -10,6 +10,7 @@ struct buf;
 
 int model_show(const struct parts *parts, int argc, char **argv);
 int model_predict(const struct parts *parts, int argc, char **argv);
+int model_golden(const struct parts *parts, int argc, char **argv);
 
 /* Times of one row and of batches, one thread, on rows drawn from around the model's own thresholds; lines for `show`. */
 void model_measure(const struct engine *engine, const struct prepared *prepared, const struct model *model, struct buf *out);

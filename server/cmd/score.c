@@ -8,50 +8,35 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "model/base/check.h"
-#include "model/base/clock.h"
 #include "server/cmd/args.h"
-#include "server/cmd/engine_choice.h"
-#include "server/pipeline.h"
+#include "server/offline.h"
 #include "server/progress.h"
-#include "server/record.h"
 
-enum { CHUNK = 256, READ_BYTES = 1 << 20, LINE_MAX_BYTES = 16 << 20 };
+enum { READ_BYTES = 1 << 20, LINE_MAX_BYTES = 16 << 20 };
 
 struct scorer {
-    struct bundle *bundle;
-    struct engine engine;
-    struct prepared *prepared;
-    struct metrics *metrics;
-    struct pool *pool;
-    struct pipeline *pipeline;
-    struct worker *worker;
+    struct loaded loaded;
+    struct offline offline;
     struct record_options record;
     FILE *in, *out;
     struct buf input, output;
-    struct txn *txns[CHUNK], *accepted[CHUNK];
     uint64_t lines, rejected; /* lines read, blank ones not counted; those that were refused or failed */
     uint64_t bytes;
     struct progress progress;
 };
 
-static void nothing(void *owner, struct txn *const *txns, uint32_t n)
-{
-    (void)owner, (void)txns, (void)n; /* answers are read from the slots, in order */
-}
-
 static void write_answers(struct scorer *s, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        const struct txn *txn = s->txns[i];
+        const struct txn *txn = s->offline.txns[i];
         s->lines++;
         if (txn->outcome == OUTCOME_SCORED) {
-            record_write(&s->output, txn, pool_rows(s->pool), &s->record);
+            record_write(&s->output, txn, pool_rows(s->offline.pool), &s->record);
         } else {
             s->rejected++;
             buf_format(&s->output, "{\"error\":{\"line\":%llu,", (unsigned long long)s->lines);
             if (txn->outcome == OUTCOME_REJECTED)
-                record_write_fault(&s->output, s->bundle->schema, &txn->fault);
+                record_write_fault(&s->output, s->loaded.bundle->schema, &txn->fault);
             else
                 buf_string(&s->output, "\"detail\":\"the model could not be computed\"");
             buf_string(&s->output, "}}");
@@ -63,17 +48,9 @@ static void write_answers(struct scorer *s, uint32_t n)
 /* Scores the n decoded lines and appends their answers. */
 static enum status finish_chunk(struct scorer *s, uint32_t n, struct error *err)
 {
-    uint32_t accepted = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        if (s->txns[i]->outcome != OUTCOME_REJECTED)
-            s->accepted[accepted++] = s->txns[i];
-    }
-    if (accepted > 0)
-        pipeline_score(s->worker, s->accepted, accepted, nothing, NULL);
+    offline_score(&s->offline, n);
     write_answers(s, n);
-    int64_t now = clock_monotonic_ns();
-    for (uint32_t i = 0; i < n; i++)
-        pipeline_finish(s->worker, s->txns[i], now);
+    offline_finish(&s->offline, n);
     if (s->output.failed)
         return error_set(err, STATUS_NO_MEMORY, "out of memory for the results");
     if (fwrite(s->output.data, 1, s->output.len, s->out) != s->output.len)
@@ -81,19 +58,6 @@ static enum status finish_chunk(struct scorer *s, uint32_t n, struct error *err)
     buf_clear(&s->output);
     progress_update(&s->progress, s->lines, s->bytes);
     return STATUS_OK;
-}
-
-static void decode_line(struct scorer *s, struct txn *txn, const char *line, size_t len)
-{
-    size_t consumed;
-    txn->outcome = OUTCOME_FAILED;
-    if (pipeline_decode(s->worker, txn, line, len, clock_monotonic_ns(), &consumed) != STATUS_OK)
-        return;
-    size_t after = consumed + decode_skip_space(line + consumed, len - consumed);
-    if (after < len) {
-        txn->outcome = OUTCOME_REJECTED;
-        txn->fault = (struct decode_fault){DECODE_TRAILING, -1, (uint32_t)after};
-    }
 }
 
 /* Scores the whole lines of the input buffer (at the end of the file the last one too) and keeps the rest. */
@@ -109,9 +73,9 @@ static enum status score_lines(struct scorer *s, bool at_end, struct error *err)
         const char *stop = newline ? newline : end;
         size_t len = (size_t)(stop - at);
         if (decode_skip_space(at, len) < len)
-            decode_line(s, s->txns[n++], at, len);
+            offline_decode(&s->offline, n++, at, len);
         at = newline ? newline + 1 : end;
-        if (n == CHUNK) {
+        if (n == OFFLINE_CHUNK) {
             status = finish_chunk(s, n, err);
             n = 0;
         }
@@ -155,28 +119,6 @@ static enum status open_files(struct scorer *s, const char *in, const char *out,
     return STATUS_OK;
 }
 
-static enum status open_scorer(struct scorer *s, const struct parts *parts, const char *dir, const char *engine, struct error *err)
-{
-    enum status status = bundle_load(dir, &s->bundle, err);
-    if (status == STATUS_OK)
-        status = engine_choose(parts, engine, s->bundle->model, &s->engine, &s->prepared, err);
-    if (status == STATUS_OK)
-        status = metrics_create(&s->metrics, err);
-    if (status != STATUS_OK)
-        return status;
-    const struct pool_options pool = {.slots = {[SOURCE_FILE] = CHUNK},
-                                      .columns = (uint32_t)plan_columns(s->bundle->plan),
-                                      .type = model_info(s->bundle->model)->input_type};
-    status = pool_create(s->bundle->schema, &pool, &s->pool, err);
-    if (status != STATUS_OK)
-        return status;
-    CHECK(pool_take(s->pool, SOURCE_FILE, s->txns, CHUNK) == CHUNK);
-    const struct pipeline_options options = {.bundle = s->bundle, .engine = &s->engine, .prepared = s->prepared,
-                                             .pool = s->pool, .metrics = s->metrics};
-    status = pipeline_create(&options, &s->pipeline, err);
-    return status == STATUS_OK ? worker_create(s->pipeline, SOURCE_FILE, CHUNK, &s->worker, err) : status;
-}
-
 static enum status close_scorer(struct scorer *s, enum status status, struct error *err)
 {
     if (s->out && fflush(s->out) != 0 && status == STATUS_OK)
@@ -185,16 +127,9 @@ static enum status close_scorer(struct scorer *s, enum status status, struct err
         (void)fclose(s->in);
     if (s->out && s->out != stdout)
         (void)fclose(s->out);
-    worker_free(s->worker);
-    pipeline_free(s->pipeline);
-    if (s->pool && s->txns[0])
-        pool_give(s->pool, s->txns, CHUNK);
-    pool_free(s->pool);
-    metrics_free(s->metrics);
-    if (s->prepared)
-        engine_release(&s->engine, s->prepared);
-    engine_close(&s->engine);
-    bundle_free(s->bundle);
+    if (s->offline.loaded)
+        offline_close(&s->offline);
+    loaded_close(&s->loaded);
     buf_free(&s->input);
     buf_free(&s->output);
     return status;
@@ -231,7 +166,9 @@ int cmd_score(const struct parts *parts, int argc, char **argv)
         return EXIT_USAGE;
     }
     struct error err = {""};
-    enum status status = open_scorer(&s, parts, dir, engine, &err);
+    enum status status = loaded_open(parts, dir, engine, &s.loaded, &err);
+    if (status == STATUS_OK)
+        status = offline_open(&s.loaded, &s.offline, &err);
     if (status == STATUS_OK)
         status = open_files(&s, in, out, &err);
     if (status == STATUS_OK) {

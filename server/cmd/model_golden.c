@@ -1,0 +1,77 @@
+/*
+ * assay model golden: scores transactions with a bundle and writes them down with their scores, for the bundle to be
+ * checked against at every load.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "server/cmd/args.h"
+#include "server/cmd/model_command.h"
+#include "server/golden.h"
+#include "server/offline.h"
+
+enum { LINE_BYTES_MAX = 1 << 20 };
+
+static enum status write_rows(struct offline *offline, FILE *in, uint64_t *rows, struct error *err)
+{
+    static char line[LINE_BYTES_MAX];
+    struct buf out = {0};
+    enum status status = STATUS_OK;
+    for (uint64_t number = 1; status == STATUS_OK && fgets(line, sizeof line, in); number++) {
+        size_t len = strcspn(line, "\r\n");
+        if (decode_skip_space(line, len) == len)
+            continue;
+        offline_decode(offline, 0, line, len);
+        offline_score(offline, 1);
+        const struct txn *txn = offline->txns[0];
+        buf_clear(&out);
+        if (txn->outcome != OUTCOME_SCORED) {
+            decode_fault_describe(offline->loaded->bundle->schema, &txn->fault, &out);
+            status = error_set(err, STATUS_INVALID, "line %llu can't be scored: %s", (unsigned long long)number, buf_text(&out));
+        } else {
+            golden_write(&out, txn, line, len);
+            if (fwrite(out.data, 1, out.len, stdout) != out.len)
+                status = error_set(err, STATUS_IO, "writing the rows failed");
+            ++*rows;
+        }
+        offline_finish(offline, 1);
+    }
+    buf_free(&out);
+    return status;
+}
+
+int model_golden(const struct parts *parts, int argc, char **argv)
+{
+    const char *dir = NULL;
+    const struct args_option options[] = {{.name = NULL}};
+    const struct args_spec spec = {
+        .usage = "assay model golden BUNDLE < transactions.jsonl > BUNDLE/golden.jsonl",
+        .summary = "Scores transactions, one JSON object a line, and writes each with its score and decision. Put the file into the\n"
+                   "bundle as golden.jsonl: it is scored again at every load, and a bundle that gives other scores is refused.",
+        .examples = "  head -100 transactions.jsonl | assay model golden card-fraud > golden.jsonl && mv golden.jsonl card-fraud/",
+        .options = options,
+        .operands_min = 1,
+        .operands_max = 1,
+    };
+    enum args_result parsed = args_parse(&spec, argc, argv, &dir, NULL);
+    if (parsed != ARGS_RUN)
+        return parsed == ARGS_EXIT_DONE ? EXIT_DONE : EXIT_USAGE;
+    struct loaded loaded;
+    struct offline offline;
+    struct error err = {""};
+    uint64_t rows = 0;
+    enum status status = loaded_open(parts, dir, "auto", &loaded, &err);
+    if (status == STATUS_OK) {
+        status = offline_open(&loaded, &offline, &err);
+        if (status == STATUS_OK) {
+            status = write_rows(&offline, stdin, &rows, &err);
+            offline_close(&offline);
+        }
+        loaded_close(&loaded);
+    }
+    if (status == STATUS_OK && rows == 0)
+        status = error_set(&err, STATUS_INVALID, "no transactions on stdin");
+    if (status != STATUS_OK)
+        (void)fprintf(stderr, "assay: %s\n", err.message);
+    return status == STATUS_OK ? EXIT_DONE : EXIT_FAILED;
+}
