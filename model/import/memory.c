@@ -3,13 +3,12 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { HUGE_PAGE_BYTES = 2 << 20 };
-
 void import_use_huge_pages(void *memory, size_t bytes)
 {
-    uintptr_t first = ((uintptr_t)memory + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
-    uintptr_t end = ((uintptr_t)memory + bytes) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
-    if (first < end)
+    enum { PAGE = 4096, WORTH_IT = 4 << 20 };
+    /* All of the pages that the block touches: a part of them would split the mapping, and realloc would have to copy it. */
+    uintptr_t first = (uintptr_t)memory / PAGE * PAGE, end = ((uintptr_t)memory + bytes + PAGE - 1) / PAGE * PAGE;
+    if (bytes >= WORTH_IT)
         (void)madvise((void *)first, end - first, MADV_HUGEPAGE); /* a hint: refusing it costs time only */
 }
 
@@ -55,4 +54,13 @@ void *import_shrink(struct import_memory *memory, void *array, size_t *capacity,
     }
     void *smaller = realloc(array, size * item_bytes);
     return smaller ? smaller : array;
+}
+
+bool import_charge(struct import_memory *memory, size_t bytes)
+{
+    enum { HEAP_BYTES = 32 }; /* what the heap needs for the smallest block, and beside a larger one */
+    if (memory->limit - memory->used < bytes || memory->limit - memory->used - bytes < HEAP_BYTES)
+        return false;
+    memory->used += bytes + HEAP_BYTES;
+    return true;
 }

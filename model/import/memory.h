@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,9 @@ void *import_grow(struct import_memory *memory, void *array, size_t *capacity, s
 
 /* Gives back what a finished array did not use. Returns the array, NULL only where capacity becomes 0. */
 void *import_shrink(struct import_memory *memory, void *array, size_t *capacity, size_t size, size_t item_bytes);
+
+/* Charges a block of the heap that is no such array (a name); false where the account has no more. */
+bool import_charge(struct import_memory *memory, size_t bytes);
 
 /* Asks for huge pages where the memory is large: half of the time of loading a large model goes into page faults else. */
 void import_use_huge_pages(void *memory, size_t bytes);

@@ -28,6 +28,10 @@ static void take_text(struct xgboost *x, char **out)
     struct span text;
     if (!document_text(&x->d, &text))
         return;
+    if (!import_charge(&x->memory, text.len)) {
+        (void)document_out_of_memory(&x->d);
+        return;
+    }
     free(*out);
     *out = strndup(text.data, text.len);
     if (!*out)
