@@ -155,6 +155,8 @@ static enum status check_together(const struct settings *s, struct error *err)
         return error_set(err, STATUS_INVALID, "neither http.listen nor stream.input is set: nothing would come in");
     if (s->stream_input[0] && !s->stream_output[0])
         return error_set(err, STATUS_INVALID, "stream.input is set, so stream.output is needed: the topic for results");
+    if (s->stream_input[0] && !s->stream_dead_letter[0])
+        return error_set(err, STATUS_INVALID, "stream.input is set, so stream.dead_letter is needed: the topic for records that can't be scored");
     if ((s->stream_input[0] || s->decision_log_topic[0]) && !brokers)
         return error_set(err, STATUS_INVALID, "%s is set, so kafka.bootstrap.servers is needed: host:port,…",
                          s->stream_input[0] ? "stream.input" : "decision_log.topic");

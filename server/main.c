@@ -9,6 +9,7 @@
 #include "model/base/nearest.h"
 #include "server/cmd/command.h"
 #include "server/http/source_http.h"
+#include "server/kafka/source_kafka.h"
 
 static const struct command {
     const char *name, *summary;
@@ -22,7 +23,7 @@ static const struct command {
 
 static const struct backend *const backends[] = {&backend_cpu, &backend_reference, &backend_cpu_scalar,
                                                  &backend_cpu_avx2, &backend_cpu_avx512, NULL};
-static const struct source *const sources[] = {&source_http, NULL};
+static const struct source *const sources[] = {&source_http, &source_kafka, NULL};
 
 static void print_usage(FILE *out)
 {
@@ -59,7 +60,7 @@ int main(int argc, char **argv)
         (void)printf("assay " ASSAY_VERSION "\n");
         return EXIT_DONE;
     }
-    const struct parts parts = {.backends = backends, .sources = sources};
+    const struct parts parts = {.backends = backends, .sources = sources, .decision_topic = kafka_decision_topic};
     for (const struct command *c = commands; c->name; c++) {
         if (strcmp(argv[1], c->name) == 0)
             return c->run(&parts, argc - 1, argv + 1);

@@ -72,7 +72,7 @@ static int check(const struct parts *parts, const struct settings *settings)
     (void)printf("http:   %s\n", settings->http_listen[0] ? settings->http_listen : "off");
     if (settings->stream_input[0])
         (void)printf("kafka:  %s -> %s, dead letters to %s\n", settings->stream_input, settings->stream_output,
-                     settings->stream_dead_letter[0] ? settings->stream_dead_letter : "nowhere");
+                     settings->stream_dead_letter);
     else
         (void)printf("kafka:  off\n");
     return EXIT_DONE;

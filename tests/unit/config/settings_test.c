@@ -68,7 +68,7 @@ static void dots_and_levels_are_the_same(void **state)
     assert_int_equal(load(&s,
                           "bundle: bundles/card\n"
                           "http:\n  listen: '[::1]:0'\n  threads: 3\n"
-                          "stream.input: in\nstream: {output: out}\n"
+                          "stream.input: in\nstream: {output: out, dead_letter: dead}\n"
                           "result: {timing: yes}\n"
                           "log:\n  # level: debug\n"
                           "engine: reference\n"
@@ -226,9 +226,11 @@ static const struct slip {
     {"", "kafka=1", "--set: kafka is a group of settings, not one; `assay config docs` lists them"},
     {"http.listen: \"\"\n", NULL, "neither http.listen nor stream.input is set: nothing would come in"},
     {"stream.input: a\n", NULL, "stream.input is set, so stream.output is needed: the topic for results"},
-    {"stream: {input: a, output: b}\n", NULL, "stream.input is set, so kafka.bootstrap.servers is needed: host:port,…"},
+    {"stream: {input: a, output: b}\n", NULL,
+     "stream.input is set, so stream.dead_letter is needed: the topic for records that can't be scored"},
+    {"stream: {input: a, output: b, dead_letter: c}\n", NULL, "stream.input is set, so kafka.bootstrap.servers is needed: host:port,…"},
     {"decision_log.topic: a\n", NULL, "decision_log.topic is set, so kafka.bootstrap.servers is needed: host:port,…"},
-    {"stream: {input: a, output: a}\nkafka.bootstrap.servers: x\n", NULL,
+    {"stream: {input: a, output: a, dead_letter: c}\nkafka.bootstrap.servers: x\n", NULL,
      "stream.output is the same topic as stream.input: the server would read what it writes"},
     {"stream: {input: a, output: b, dead_letter: a}\nkafka.bootstrap.servers: x\n", NULL,
      "stream.dead_letter is the same topic as stream.input: the server would read what it writes"},

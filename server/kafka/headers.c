@@ -1,0 +1,73 @@
+#include "server/kafka/headers.h"
+
+#include <string.h>
+
+static const char prefix[] = "assay-";
+
+static rd_kafka_headers_t *take_any(rd_kafka_message_t *message)
+{
+    rd_kafka_headers_t *headers = NULL;
+    if (rd_kafka_message_detach_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return rd_kafka_headers_new(4);
+    return headers;
+}
+
+rd_kafka_headers_t *headers_take(rd_kafka_message_t *message)
+{
+    rd_kafka_headers_t *headers = take_any(message);
+    if (headers)
+        headers_strip(headers);
+    return headers;
+}
+
+void headers_strip(rd_kafka_headers_t *headers)
+{
+    const char *name;
+    const void *value;
+    size_t i = 0, size;
+    while (rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (strncmp(name, prefix, sizeof prefix - 1) != 0) {
+            i++;
+            continue;
+        }
+        char copy[64]; /* header_remove compares with what it frees */
+        size_t len = strlen(name);
+        if (len >= sizeof copy) {
+            i++; /* not one of ours */
+            continue;
+        }
+        memcpy(copy, name, len + 1);
+        (void)rd_kafka_header_remove(headers, copy);
+    }
+}
+
+enum status headers_add(rd_kafka_headers_t *headers, const char *name, const char *value, size_t len)
+{
+    rd_kafka_resp_err_t err = rd_kafka_header_add(headers, name, -1, value, (ssize_t)len);
+    return err == RD_KAFKA_RESP_ERR_NO_ERROR ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+static char *append_decimal(char *out, uint64_t value)
+{
+    char digits[20];
+    size_t n = 0;
+    do {
+        digits[n++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    while (n > 0)
+        *out++ = digits[--n];
+    return out;
+}
+
+size_t headers_source(char *out, const char *topic, size_t topic_len, int32_t partition, int64_t offset)
+{
+    char *at = out;
+    memcpy(at, topic, topic_len);
+    at += topic_len;
+    *at++ = '/';
+    at = append_decimal(at, (uint64_t)partition);
+    *at++ = '/';
+    at = append_decimal(at, (uint64_t)offset);
+    return (size_t)(at - out);
+}

@@ -1,0 +1,24 @@
+/*
+ * The headers of what goes out: those of the input record, `traceparent` included, and ours.
+ *
+ *     on every record     assay-model, assay-version, assay-source = topic/partition/offset of the input record
+ *     on a dead letter    assay-reason, assay-error, assay-timestamp (of the input record, ms), assay-cut (see deadletter.h)
+ *
+ * A record that went through another Assay brings its headers of these names; they are replaced.
+ */
+#pragma once
+
+#include <librdkafka/rdkafka.h>
+
+#include "model/base/status.h"
+
+/* Takes the headers out of the message, without ours. NULL on no memory. Returned owned: rd_kafka_headers_destroy. */
+rd_kafka_headers_t *headers_take(rd_kafka_message_t *message);
+/* Removes ours. */
+void headers_strip(rd_kafka_headers_t *headers);
+
+MUST_USE enum status headers_add(rd_kafka_headers_t *headers, const char *name, const char *value, size_t len);
+
+/* Writes "topic/partition/offset" and returns its length; out has room for strlen(topic) + SOURCE_DIGITS. */
+enum { SOURCE_DIGITS = 48 };
+size_t headers_source(char *out, const char *topic, size_t topic_len, int32_t partition, int64_t offset);

@@ -1,0 +1,245 @@
+#include "server/kafka/sink.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "model/base/check.h"
+#include "model/base/clock.h"
+#include "server/kafka/client.h"
+#include "server/kafka/headers.h"
+#include "server/kafka/properties.h"
+
+enum { QUEUE_FULL_WAIT_MS = 5, SOURCE_MAX = 256 + SOURCE_DIGITS }; /* a topic's name has at most 249 bytes */
+
+static void fail(struct sink *sink, enum sink_topic topic, const char *why)
+{
+    if (sink->failed)
+        return; /* the first reason is the cause */
+    sink->failed = true;
+    (void)snprintf(sink->why, sizeof sink->why, "topic %s: %s", sink->names[topic], why);
+    metrics_add(sink->metrics, METRIC_KAFKA_ERRORS, KAFKA_ERROR_DELIVERY, 1);
+}
+
+/* A delivery report. */
+static void on_report(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque)
+{
+    (void)producer;
+    struct sink *sink = opaque;
+    enum sink_topic topic = message->rkt == sink->topics[SINK_RESULT] ? SINK_RESULT : SINK_DEAD_LETTER;
+    uint32_t entry = (uint32_t)((uintptr_t)message->_private - 1);
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        sink->delivered[topic]++;
+        tracker_done(sink->tracker, entry);
+        return;
+    }
+    /* Where the partition was taken away, its new owner reads the record again: nothing is owed. */
+    if (tracker_counts(sink->tracker, entry))
+        fail(sink, topic, rd_kafka_err2str(message->err));
+    else
+        tracker_done(sink->tracker, entry);
+}
+
+static void on_error(rd_kafka_t *producer, int code, const char *text, void *opaque)
+{
+    struct sink *sink = opaque;
+    if (code == RD_KAFKA_RESP_ERR__FATAL) {
+        char why[200];
+        (void)rd_kafka_fatal_error(producer, why, sizeof why);
+        fail(sink, SINK_RESULT, why);
+        return;
+    }
+    sink->on_error(sink->owner, code, text);
+}
+
+enum status sink_open(struct sink *sink, const struct settings *settings, struct error *err)
+{
+    rd_kafka_conf_t *conf = NULL;
+    enum status status = properties_conf(settings, CLIENT_PRODUCER, 0, 1, &conf, err);
+    if (status != STATUS_OK)
+        return status;
+    rd_kafka_conf_set_opaque(conf, sink);
+    rd_kafka_conf_set_dr_msg_cb(conf, on_report);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    status = client_create(RD_KAFKA_PRODUCER, conf, &sink->producer, err);
+    if (status != STATUS_OK)
+        return status;
+    sink->names[SINK_RESULT] = settings->stream_output;
+    sink->names[SINK_DEAD_LETTER] = settings->stream_dead_letter;
+    for (int i = 0; i < SINK_TOPICS; i++) {
+        sink->topics[i] = rd_kafka_topic_new(sink->producer, sink->names[i], NULL);
+        if (!sink->topics[i]) {
+            const char *why = rd_kafka_err2str(rd_kafka_last_error());
+            status = error_set(err, STATUS_INVALID, "topic %s: %s", sink->names[i], why);
+            sink_close(sink);
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
+void sink_close(struct sink *sink)
+{
+    for (int i = 0; i < SINK_TOPICS; i++) {
+        if (sink->topics[i])
+            rd_kafka_topic_destroy(sink->topics[i]);
+        sink->topics[i] = NULL;
+    }
+    if (sink->producer)
+        rd_kafka_destroy(sink->producer);
+    sink->producer = NULL;
+    sink->failed = false;
+    sink->why[0] = '\0';
+}
+
+enum status sink_check(struct sink *sink, int timeout_ms, struct error *err)
+{
+    for (int i = 0; i < SINK_TOPICS; i++) {
+        const struct rd_kafka_metadata *metadata = NULL;
+        rd_kafka_resp_err_t code = rd_kafka_metadata(sink->producer, 0, sink->topics[i], &metadata, timeout_ms);
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+            return error_set(err, STATUS_UNAVAILABLE, "no broker answers: %s", rd_kafka_err2str(code));
+        code = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+        rd_kafka_metadata_destroy(metadata);
+        if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+            return error_set(err, STATUS_NOT_FOUND, "topic %s does not exist", sink->names[i]);
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+            return error_set(err, STATUS_IO, "topic %s: %s", sink->names[i], rd_kafka_err2str(code));
+    }
+    return STATUS_OK;
+}
+
+/* Hands a record to the producer, which takes the headers if it takes the record. */
+static rd_kafka_resp_err_t produce(struct sink *sink, enum sink_topic topic, uint32_t entry, const rd_kafka_message_t *message,
+                                   rd_kafka_headers_t *headers, const void *value, size_t len)
+{
+    for (;;) {
+        const rd_kafka_vu_t parts[] = {
+            {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = sink->topics[topic]},
+            {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+            {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {.ptr = (void *)(uintptr_t)value, .size = len}},
+            {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {.ptr = message->key, .size = message->key_len}},
+            {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
+            {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = (void *)((uintptr_t)entry + 1)},
+        };
+        rd_kafka_error_t *error = rd_kafka_produceva(sink->producer, parts, sizeof parts / sizeof parts[0]);
+        if (!error) {
+            metrics_add(sink->metrics, METRIC_KAFKA_PRODUCED, topic, 1);
+            metrics_add(sink->metrics, METRIC_BYTES, SOURCE_KAFKA * 2 + 1, len);
+            return RD_KAFKA_RESP_ERR_NO_ERROR;
+        }
+        rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+        rd_kafka_error_destroy(error);
+        if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL || sink->failed || sink->give_up)
+            return code;
+        (void)rd_kafka_poll(sink->producer, QUEUE_FULL_WAIT_MS);
+    }
+}
+
+static enum status add_ours(struct sink *sink, const rd_kafka_message_t *message, rd_kafka_headers_t *headers)
+{
+    char source[SOURCE_MAX];
+    const char *topic = rd_kafka_topic_name(message->rkt);
+    size_t topic_len = strlen(topic);
+    CHECK(topic_len + SOURCE_DIGITS <= sizeof source);
+    size_t len = headers_source(source, topic, topic_len, message->partition, message->offset);
+    enum status status = headers_add(headers, "assay-model", sink->bundle->name, strlen(sink->bundle->name));
+    if (status == STATUS_OK)
+        status = headers_add(headers, "assay-version", sink->bundle->version, strlen(sink->bundle->version));
+    if (status == STATUS_OK)
+        status = headers_add(headers, "assay-source", source, len);
+    return status;
+}
+
+static enum status add_reason(const rd_kafka_message_t *message, uint32_t reason, const char *text, rd_kafka_headers_t *headers)
+{
+    static const char *const others[] = {"engine", "too_large"};
+    const char *label = reason < DECODE_REASON_COUNT ? decode_reason_label((enum decode_reason)reason) : others[reason - DECODE_REASON_COUNT];
+    char number[32];
+    rd_kafka_timestamp_type_t type;
+    int len = snprintf(number, sizeof number, "%lld", (long long)rd_kafka_message_timestamp(message, &type));
+    enum status status = headers_add(headers, "assay-reason", label, strlen(label));
+    if (status == STATUS_OK)
+        status = headers_add(headers, "assay-error", text, strlen(text));
+    if (status == STATUS_OK)
+        status = headers_add(headers, "assay-timestamp", number, (size_t)len);
+    return status;
+}
+
+/* Sends the original with its reason; takes headers. One that is larger than a message may be is cut to what goes through,
+ * and says so: better the beginning on record than the stream standing still. */
+static void bury(struct sink *sink, uint32_t entry, rd_kafka_message_t *message, rd_kafka_headers_t *headers, uint32_t reason,
+                 const char *text)
+{
+    enum status status = add_ours(sink, message, headers);
+    if (status == STATUS_OK)
+        status = add_reason(message, reason, text, headers);
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    size_t len = message->len;
+    if (status == STATUS_OK)
+        code = produce(sink, SINK_DEAD_LETTER, entry, message, headers, message->payload, len);
+    if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+        char whole[32];
+        int digits = snprintf(whole, sizeof whole, "%zu", len);
+        status = headers_add(headers, "assay-cut", whole, (size_t)digits);
+    }
+    while (status == STATUS_OK && code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && len > 0) {
+        len /= 2;
+        code = produce(sink, SINK_DEAD_LETTER, entry, message, headers, message->payload, len);
+    }
+    if (status == STATUS_OK && code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        metrics_add(sink->metrics, METRIC_KAFKA_DEAD_LETTERS, reason, 1);
+        return;
+    }
+    rd_kafka_headers_destroy(headers);
+    fail(sink, SINK_DEAD_LETTER, status == STATUS_OK ? rd_kafka_err2str(code) : status_text(status));
+}
+
+void sink_result(struct sink *sink, uint32_t entry, rd_kafka_message_t *message, const char *record, size_t len)
+{
+    rd_kafka_headers_t *headers = headers_take(message);
+    enum status status = headers ? add_ours(sink, message, headers) : STATUS_NO_MEMORY;
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (status == STATUS_OK)
+        code = produce(sink, SINK_RESULT, entry, message, headers, record, len);
+    if (status == STATUS_OK && code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    if (status == STATUS_OK && code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+        headers_strip(headers);
+        bury(sink, entry, message, headers, DEAD_LETTER_TOO_LARGE, "the result is larger than kafka.message.max.bytes");
+        return;
+    }
+    if (headers)
+        rd_kafka_headers_destroy(headers);
+    fail(sink, SINK_RESULT, status == STATUS_OK ? rd_kafka_err2str(code) : status_text(status));
+}
+
+void sink_dead_letter(struct sink *sink, uint32_t entry, rd_kafka_message_t *message, uint32_t reason, const char *text)
+{
+    rd_kafka_headers_t *headers = headers_take(message);
+    if (headers)
+        bury(sink, entry, message, headers, reason, text);
+    else
+        fail(sink, SINK_DEAD_LETTER, status_text(STATUS_NO_MEMORY));
+}
+
+void sink_poll(struct sink *sink, int timeout_ms)
+{
+    (void)rd_kafka_poll(sink->producer, timeout_ms);
+    for (uint32_t i = 0; i < SINK_TOPICS; i++) {
+        if (sink->delivered[i] > 0)
+            metrics_add(sink->metrics, METRIC_KAFKA_DELIVERED, i, sink->delivered[i]);
+        sink->delivered[i] = 0;
+    }
+}
+
+bool sink_flush(struct sink *sink, int64_t deadline_ns)
+{
+    while (!sink->failed && rd_kafka_outq_len(sink->producer) > 0) {
+        int64_t left_ms = (deadline_ns - clock_monotonic_ns()) / 1000000;
+        if (left_ms <= 0)
+            break;
+        (void)rd_kafka_flush(sink->producer, left_ms < 100 ? (int)left_ms : 100);
+    }
+    sink_poll(sink, 0);
+    return !sink->failed && rd_kafka_outq_len(sink->producer) == 0;
+}
