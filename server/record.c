@@ -67,11 +67,14 @@ static void write_timing(struct buf *out, const struct stage_times *t)
     buf_char(out, '}');
 }
 
+enum number_type record_score_type(const struct bundle *bundle)
+{
+    return bundle->calibration.kind == CALIBRATION_NONE ? model_info(bundle->model)->output_type : NUMBER_F64;
+}
+
 void record_write_score(struct buf *out, const struct txn *txn)
 {
-    /* A calibrated score is a double whatever the model computes in. */
-    bool plain = txn->bundle->calibration.kind == CALIBRATION_NONE;
-    record_write_number(out, txn->verdict.score, plain ? model_info(txn->bundle->model)->output_type : NUMBER_F64);
+    record_write_number(out, txn->verdict.score, record_score_type(txn->bundle));
 }
 
 void record_write(struct buf *out, const struct txn *txn, const struct rows *rows, const struct record_options *options)

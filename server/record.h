@@ -22,6 +22,8 @@ void record_write(struct buf *out, const struct txn *txn, const struct rows *row
 /* The parts of it that other lines share. */
 /* A number that JSON can hold, else null: a score can be NaN where a model was fed with infinities. */
 void record_write_number(struct buf *out, double value, enum number_type type);
+/* The type whose digits a score has: the model's, or double where it is calibrated. */
+enum number_type record_score_type(const struct bundle *bundle);
 /* The calibrated score, in the digits of its type. */
 void record_write_score(struct buf *out, const struct txn *txn);
 /* `,"features":{"name":value,…}` of the transaction's row. */

@@ -15,7 +15,7 @@
 #include "server/cmd/args.h"
 #include "server/cmd/command.h"
 #include "server/demo/demo.h"
-#include "server/http/address.h"
+#include "server/address.h"
 #include "server/log.h"
 #include "server/server.h"
 

@@ -20,7 +20,7 @@
 
 #include "model/base/check.h"
 #include "model/base/clock.h"
-#include "server/http/address.h"
+#include "server/address.h"
 #include "server/http/http.h"
 #include "server/log.h"
 

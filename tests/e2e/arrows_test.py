@@ -25,7 +25,7 @@ MODEL_ARROWS = {
 THIRD_PARTY = {
     "librdkafka/": ("server/kafka/", "server/gen/kafka_writer.c", "server/cmd/demo", "server/demo/", "bench/", "server/cmd/bench"),
     "microhttpd.h": ("server/http/", "bench/", "server/cmd/bench"),
-    "jansson.h": ("bench/", "server/cmd/bench", "server/kafka/"),
+    "jansson.h": ("server/demo/", "bench/", "server/cmd/bench", "server/kafka/"),
     "yaml.h": ("model/base/yaml.c",),
     "openssl/": ("server/decision_log.c", "model/bundle", "model/base/"),
     "cuda": ("kernels/cuda/",),

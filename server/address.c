@@ -1,4 +1,4 @@
-#include "server/http/address.h"
+#include "server/address.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
