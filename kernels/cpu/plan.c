@@ -3,53 +3,250 @@
 #include <stdlib.h>
 
 #include "kernels/cpu/inputs.h"
+#include "kernels/cpu/kernels.h"
 #include "kernels/cpu/leaves.h"
+#include "kernels/cpu/trial.h"
 #include "kernels/cpu/walk.h"
 #include "kernels/ref/forest_reference.h"
 
+static const double trial_us = 1000, measure_us = 3000;
+
 struct plan {
     const struct forest *forest;
-    struct plan_options chosen;
+    enum isa isa;
+    const struct cpu_kernels *kernels; /* NULL: scalar */
     struct inputs *inputs;
     struct tree_order order;
-    struct walk *walk;
+    struct ranks *ranks;
+    struct walk *walk; /* layouts that were not chosen are NULL */
+    struct crown *crown;
+    struct blend *blend;
+    enum plan_kernel few, many;
+    uint32_t many_from; /* rows from which many is quicker than few, 1 .. 65 */
+    double us_1, us_64, us_1024;
 };
+
+static const struct cpu_kernels *kernels_of(enum isa isa)
+{
+#if defined(__x86_64__)
+    if (isa == ISA_AVX512)
+        return &cpu_kernels_avx512;
+    if (isa == ISA_AVX2)
+        return &cpu_kernels_avx2;
+#endif
+    (void)isa;
+    return NULL;
+}
+
+/* --- computing -------------------------------------------------------------------------------------------------------- */
+
+static void compute(const struct plan *plan, enum plan_kernel kernel, const struct rows *rows, const uint32_t *slots, uint32_t n,
+                    double *margins)
+{
+    switch (kernel) {
+    case PLAN_WALK:
+        walk_margins(plan->walk, rows, slots, n, margins);
+        break;
+    case PLAN_CROWN:
+        crown_margins(plan->crown, plan->kernels, rows, slots, n, margins);
+        break;
+    case PLAN_BLEND:
+        blend_margins(plan->blend, plan->kernels, rows, slots, n, margins);
+        break;
+    case PLAN_ANY:
+    case PLAN_REFERENCE:
+        forest_reference_margins(plan->forest, rows, slots, n, margins);
+        break;
+    }
+}
 
 void plan_margins(const struct plan *plan, const struct rows *rows, const uint32_t *slots, uint32_t n, double *margins)
 {
-    if (plan->chosen.few == PLAN_REFERENCE)
-        forest_reference_margins(plan->forest, rows, slots, n, margins);
-    else
-        walk_margins(plan->walk, rows, slots, n, margins);
+    uint32_t rest = n % 64, whole = n - rest;
+    uint32_t by_many = rest >= plan->many_from ? n : whole;
+    if (by_many > 0)
+        compute(plan, plan->many, rows, slots, by_many, margins);
+    if (n > by_many)
+        compute(plan, plan->few, rows, slots + by_many, n - by_many, margins + (size_t)by_many * plan->forest->outputs);
 }
 
-static enum status make(struct plan *plan, const struct plan_options *options, struct error *err)
+/* --- choosing --------------------------------------------------------------------------------------------------------- */
+
+struct attempt {
+    const struct plan *plan;
+    enum plan_kernel kernel; /* PLAN_ANY: as the plan says */
+};
+
+static void run_attempt(const void *context, struct trial *trial, const uint32_t *slots, uint32_t n)
 {
-    plan->chosen = *options;
+    const struct attempt *attempt = context;
+    if (attempt->kernel == PLAN_ANY)
+        plan_margins(attempt->plan, &trial->rows, slots, n, trial->margins);
+    else
+        compute(attempt->plan, attempt->kernel, &trial->rows, slots, n, trial->margins);
+}
+
+static double measure(const struct plan *plan, enum plan_kernel kernel, struct trial *trial, uint32_t n, double budget_us)
+{
+    struct attempt attempt = {.plan = plan, .kernel = kernel};
+    return trial_measure(trial, n, budget_us, run_attempt, &attempt);
+}
+
+/* Crowns of several depths are tried where trees are deeper than a crown: a higher one costs more for every tree, and sends
+ * fewer of them on to pages. */
+static enum status choose_crown(struct plan *plan, const struct plan_options *options, struct trial *trial, struct error *err)
+{
+    static const uint32_t depths[] = {6, 4, 5};
+    uint32_t tree_depth = 1;
+    double best_us = 0;
+    for (uint32_t t = 0; t < plan->forest->tree_count; t++)
+        tree_depth = plan->forest->trees[t].depth > tree_depth ? plan->forest->trees[t].depth : tree_depth;
+    uint32_t at_most = options->crown_depth ? options->crown_depth : CROWN_DEPTH_MAX;
+    for (size_t i = 0; i < sizeof depths / sizeof depths[0]; i++) {
+        struct crown *best = plan->crown;
+        uint32_t depth = depths[i] < at_most ? depths[i] : at_most;
+        depth = depth < tree_depth ? depth : tree_depth;
+        if (best && best->depth == depth)
+            continue;
+        enum status status = crown_make(plan->ranks, &plan->order, depth, plan->kernels->crown_columns, &plan->crown, err);
+        if (status != STATUS_OK)
+            return status;
+        double us = measure(plan, PLAN_CROWN, trial, 1, trial_us);
+        if (best && us >= best_us) {
+            crown_free(plan->crown);
+            plan->crown = best;
+            continue;
+        }
+        crown_free(best);
+        best_us = us;
+        if (tree_depth <= CROWN_DEPTH_MAX)
+            break; /* no pages: lower crowns would only add some */
+    }
+    return STATUS_OK;
+}
+
+/* Makes one layout. STATUS_UNSUPPORTED: it cannot take this forest. */
+static enum status lay_out(struct plan *plan, const struct plan_options *options, enum plan_kernel kernel, struct trial *trial,
+                           struct error *err)
+{
+    if (kernel == PLAN_REFERENCE)
+        return STATUS_OK;
+    if (kernel == PLAN_WALK)
+        return plan->walk ? STATUS_OK : walk_make(plan->inputs, &plan->order, &plan->walk, err);
+    if (!plan->kernels)
+        return error_set(err, STATUS_UNSUPPORTED, "this kernel needs vector instructions");
+    if (!plan->order.plain)
+        return error_set(err, STATUS_UNSUPPORTED, "this kernel takes one plain number a leaf");
+    enum status status = plan->ranks ? STATUS_OK : ranks_make(plan->inputs, &plan->ranks, err);
+    if (status != STATUS_OK)
+        return status;
+    if (kernel == PLAN_CROWN)
+        return plan->crown ? STATUS_OK : choose_crown(plan, options, trial, err);
+    return plan->blend ? STATUS_OK : blend_make(plan->ranks, &plan->order, plan->kernels->blend_leaves, &plan->blend, err);
+}
+
+/* The quickest kernel for n rows, or the wanted one. */
+static enum status choose(struct plan *plan, const struct plan_options *options, enum plan_kernel wanted, struct trial *trial, uint32_t n,
+                          enum plan_kernel *out, struct error *err)
+{
+    static const enum plan_kernel kernels[] = {PLAN_WALK, PLAN_CROWN, PLAN_BLEND};
+    if (wanted != PLAN_ANY) {
+        *out = wanted;
+        return lay_out(plan, options, wanted, trial, err);
+    }
+    double best_us = 0;
+    *out = PLAN_REFERENCE;
+    for (size_t i = 0; i < sizeof kernels / sizeof kernels[0]; i++) {
+        if (kernels[i] == PLAN_BLEND && n < 64)
+            continue; /* it takes the same for any number of rows up to 64; where it comes in is found below */
+        enum status status = lay_out(plan, options, kernels[i], trial, err);
+        if (status == STATUS_UNSUPPORTED)
+            continue;
+        if (status != STATUS_OK)
+            return status;
+        double us = measure(plan, kernels[i], trial, n, trial_us);
+        if (*out == PLAN_REFERENCE || us < best_us) {
+            best_us = us;
+            *out = kernels[i];
+        }
+    }
+    return STATUS_OK;
+}
+
+static void find_many_from(struct plan *plan, struct trial *trial)
+{
+    plan->many_from = 1;
+    if (plan->few == plan->many)
+        return;
+    double few_us = measure(plan, plan->few, trial, 8, trial_us) / 8, many_us = measure(plan, plan->many, trial, 64, trial_us);
+    double rows = many_us / few_us;
+    plan->many_from = rows < 64 ? 1 + (uint32_t)rows : 65;
+}
+
+static void drop_losers(struct plan *plan)
+{
+    if (plan->few != PLAN_WALK && plan->many != PLAN_WALK) {
+        walk_free(plan->walk);
+        plan->walk = NULL;
+    }
+    if (plan->few != PLAN_CROWN && plan->many != PLAN_CROWN) {
+        crown_free(plan->crown);
+        plan->crown = NULL;
+    }
+    if (plan->few != PLAN_BLEND && plan->many != PLAN_BLEND) {
+        blend_free(plan->blend);
+        plan->blend = NULL;
+    }
+    if (plan->ranks && !plan->crown && !plan->blend) {
+        ranks_free(plan->ranks);
+        plan->ranks = NULL;
+    }
+    if (plan->ranks)
+        ranks_forget_lookup(plan->ranks);
+    inputs_forget_lookup(plan->inputs);
+}
+
+static enum status make(struct plan *plan, const struct plan_options *options, struct trial *trial, struct error *err)
+{
     enum status status = inputs_make(plan->forest, &plan->inputs, err);
     if (status == STATUS_OK)
         status = tree_order_make(plan->forest, &plan->order, err);
-    if (status == STATUS_OK && options->few != PLAN_REFERENCE)
-        status = walk_make(plan->inputs, &plan->order, &plan->walk, err);
-    if (status == STATUS_UNSUPPORTED && options->few == PLAN_ANY) {
-        plan->chosen.few = plan->chosen.many = PLAN_REFERENCE;
-        status = STATUS_OK;
-    }
-    return status;
+    if (status == STATUS_OK)
+        status = trial_make(plan->inputs, trial, err);
+    if (status == STATUS_OK)
+        status = choose(plan, options, options->few, trial, 1, &plan->few, err);
+    if (status == STATUS_OK)
+        status = choose(plan, options, options->many, trial, 64, &plan->many, err);
+    if (status != STATUS_OK)
+        return status;
+    find_many_from(plan, trial);
+    drop_losers(plan);
+    plan->us_1 = measure(plan, PLAN_ANY, trial, 1, measure_us);
+    plan->us_64 = measure(plan, PLAN_ANY, trial, 64, measure_us);
+    plan->us_1024 = measure(plan, PLAN_ANY, trial, 1024, measure_us);
+    return STATUS_OK;
 }
 
 enum status plan_make(const struct forest *forest, const struct plan_options *options, struct plan **out, struct error *err)
 {
     struct plan *plan = calloc(1, sizeof *plan);
-    if (!plan)
-        return error_set(err, STATUS_NO_MEMORY, "out of memory");
-    plan->forest = forest;
-    enum status status = make(plan, options, err);
+    struct trial *trial = calloc(1, sizeof *trial);
+    enum status status = STATUS_NO_MEMORY;
+    if (plan && trial) {
+        plan->forest = forest;
+        plan->isa = options->isa;
+        plan->kernels = kernels_of(options->isa);
+        status = make(plan, options, trial, err);
+    } else {
+        (void)error_set(err, STATUS_NO_MEMORY, "out of memory");
+    }
+    if (trial)
+        trial_free(trial);
+    free(trial);
     if (status != STATUS_OK) {
         plan_destroy(plan);
         return status;
     }
-    inputs_forget_lookup(plan->inputs);
     *out = plan;
     return STATUS_OK;
 }
@@ -59,13 +256,53 @@ void plan_destroy(struct plan *plan)
     if (!plan)
         return;
     walk_free(plan->walk);
+    crown_free(plan->crown);
+    blend_free(plan->blend);
+    ranks_free(plan->ranks);
     tree_order_free(&plan->order);
     inputs_free(plan->inputs);
     free(plan);
 }
 
+/* --- telling ---------------------------------------------------------------------------------------------------------- */
+
+static size_t plan_bytes(const struct plan *plan)
+{
+    size_t bytes = inputs_bytes(plan->inputs);
+    bytes += plan->walk ? walk_bytes(plan->walk) : 0;
+    bytes += plan->crown ? crown_bytes(plan->crown) : 0;
+    bytes += plan->blend ? blend_bytes(plan->blend) : 0;
+    return bytes + (plan->ranks ? ranks_bytes(plan->ranks) : 0);
+}
+
+static void describe_kernel(const struct plan *plan, enum plan_kernel kernel, const char *rows, struct buf *out)
+{
+    buf_format(out, "kernel (%s): ", rows);
+    switch (kernel) {
+    case PLAN_WALK:
+        buf_string(out, "8 trees side by side, scalar\n");
+        break;
+    case PLAN_CROWN:
+        buf_format(out, "64 trees at once, %u levels%s, %s\n", plan->crown->depth,
+                   plan->crown->exits ? ", then pages of 15 splits" : "", isa_name(plan->isa));
+        break;
+    case PLAN_BLEND:
+        buf_format(out, "64 rows at once, %s\n", isa_name(plan->isa));
+        break;
+    case PLAN_ANY:
+    case PLAN_REFERENCE:
+        buf_string(out, "plain loops, the reference\n");
+        break;
+    }
+}
+
 void plan_describe(const struct plan *plan, struct buf *out)
 {
-    bool is_reference = plan->chosen.few == PLAN_REFERENCE;
-    buf_format(out, "kernel: %s\n", is_reference ? "plain loops (reference)" : "eight trees side by side (scalar)");
+    size_t bytes = plan_bytes(plan);
+    describe_kernel(plan, plan->few, "1 row", out);
+    describe_kernel(plan, plan->many, "64 rows", out);
+    if (plan->few != plan->many && plan->many_from <= 64)
+        buf_format(out, "many rows from: %u\n", plan->many_from);
+    buf_format(out, "measured: %.2f us for 1 row, %.1f for 64, %.0f for 1024\n", plan->us_1, plan->us_64, plan->us_1024);
+    buf_format(out, "prepared: %zu bytes, %.1f a node\n", bytes, (double)bytes / plan->forest->node_count);
 }

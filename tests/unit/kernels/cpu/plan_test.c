@@ -124,41 +124,64 @@ static void check_plan(struct fixture *f, const struct plan *plan, const char *w
     }
 }
 
-static const enum plan_kernel kernels[] = {PLAN_ANY, PLAN_REFERENCE, PLAN_WALK};
-static const char *const kernel_names[] = {"any", "reference", "walk"};
+/* Each kernel by itself, then what the trial chooses. */
+static const struct variant {
+    const char *name;
+    enum plan_kernel few, many;
+    uint32_t crown_depth;
+} variants[] = {
+    {"any", PLAN_ANY, PLAN_ANY, 0},
+    {"reference", PLAN_REFERENCE, PLAN_REFERENCE, 0},
+    {"walk", PLAN_WALK, PLAN_WALK, 0},
+    {"crown of 1", PLAN_CROWN, PLAN_CROWN, 1},
+    {"crown of 2", PLAN_CROWN, PLAN_CROWN, 2},
+    {"crown of 3", PLAN_CROWN, PLAN_CROWN, 3},
+    {"crown of 4", PLAN_CROWN, PLAN_CROWN, 4},
+    {"crown of 6", PLAN_CROWN, PLAN_CROWN, 6},
+    {"blend", PLAN_BLEND, PLAN_BLEND, 0},
+    {"walk and blend", PLAN_WALK, PLAN_BLEND, 0},
+};
+enum { VARIANTS = sizeof variants / sizeof variants[0] };
 
-static void check_recipe(const struct forest_recipe *recipe, enum isa isa, unsigned ran[])
+static void check_variant(struct fixture *f, const char *recipe, const struct variant *variant, enum isa isa, unsigned *ran)
 {
-    struct fixture f;
-    setup(&f, recipe);
-    for (size_t k = 0; k < sizeof kernels / sizeof kernels[0]; k++) {
-        struct plan_options options = {.isa = isa, .few = kernels[k], .many = kernels[k]};
-        struct plan *plan = NULL;
-        struct error err;
-        enum status status = plan_make(f.forest, &options, &plan, &err);
-        if (status == STATUS_UNSUPPORTED && kernels[k] != PLAN_ANY)
-            continue;
-        assert_int_equal(status, STATUS_OK);
-        char what[200];
-        (void)snprintf(what, sizeof what, "%s, %s, %s", recipe->name, kernel_names[k], isa_name(isa));
-        check_plan(&f, plan, what);
-        plan_destroy(plan);
-        ran[k]++;
-    }
-    teardown(&f);
+    struct plan_options options = {
+        .isa = isa, .few = variant->few, .many = variant->many, .crown_depth = variant->crown_depth};
+    struct plan *plan = NULL;
+    struct error err;
+    enum status status = plan_make(f->forest, &options, &plan, &err);
+    if (status == STATUS_UNSUPPORTED && variant->few != PLAN_ANY)
+        return;
+    assert_int_equal(status, STATUS_OK);
+    char what[200];
+    (void)snprintf(what, sizeof what, "%s, %s, %s", recipe, variant->name, isa_name(isa));
+    check_plan(f, plan, what);
+    plan_destroy(plan);
+    ++*ran;
 }
 
 static void check_isa(enum isa isa)
 {
-    unsigned ran[sizeof kernels / sizeof kernels[0]] = {0};
+    unsigned ran[VARIANTS] = {0};
     if (isa > isa_best()) {
         print_message("skipped: this processor has no %s\n", isa_name(isa));
         skip();
     }
-    for (size_t r = 0; r < RECIPES; r++)
-        check_recipe(&recipes[r], isa, ran);
+    for (size_t r = 0; r < RECIPES; r++) {
+        struct fixture f;
+        setup(&f, &recipes[r]);
+        for (size_t v = 0; v < VARIANTS; v++)
+            check_variant(&f, recipes[r].name, &variants[v], isa, &ran[v]);
+        teardown(&f);
+    }
     assert_int_equal(ran[0], RECIPES); /* whatever no fast kernel takes, another does */
-    assert_true(ran[2] > RECIPES / 2);
+    for (size_t v = 0; v < VARIANTS; v++) {
+        bool is_vector = variants[v].few == PLAN_CROWN || variants[v].many == PLAN_BLEND;
+        if (isa == ISA_SCALAR && is_vector)
+            assert_int_equal(ran[v], 0);
+        else
+            assert_true(ran[v] > RECIPES / 2);
+    }
 }
 
 static void test_scalar(void **state)

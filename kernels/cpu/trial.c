@@ -1,0 +1,96 @@
+#include "kernels/cpu/trial.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/cpu/memory.h"
+#include "model/base/clock.h"
+
+enum { ROW_BYTES_MAX = 16 << 20, ROWS_MAX = 256, SAMPLES_MAX = 101 };
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return *state >> 33;
+}
+
+static void put(const struct rows *rows, uint32_t row, uint32_t column, double x)
+{
+    char *at = (char *)(uintptr_t)rows->base + (size_t)row * rows->stride;
+    float narrow = (float)x;
+    if (rows->type == NUMBER_F32)
+        memcpy(at + (size_t)column * sizeof narrow, &narrow, sizeof narrow);
+    else
+        memcpy(at + (size_t)column * sizeof x, &x, sizeof x);
+}
+
+/* A feature gets the limit of a random node that asks it: values spread as the thresholds do. */
+static void fill_rows(const struct inputs *inputs, struct trial *trial, uint32_t count)
+{
+    const struct forest *forest = inputs->forest;
+    uint64_t random = 1;
+    uint32_t tries_max = inputs->count < 128 ? 2 * inputs->count : 256; /* features that few nodes ask may stay 0 */
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t tries = 0; tries < tries_max; tries++) {
+            const struct forest_tree *tree = &forest->trees[next_random(&random) % forest->tree_count];
+            const struct forest_node *node = &forest->nodes[tree->root];
+            for (uint64_t steps = next_random(&random) % 8; steps > 0 && node->op != FOREST_LEAF; steps--)
+                node = &forest->nodes[next_random(&random) % 2 ? node->yes : node->no];
+            if (node->op == FOREST_LEAF)
+                continue;
+            struct inputs_test test = inputs_test_of(inputs, node);
+            bool is_order = test.input < inputs->ordered;
+            put(&trial->rows, i, node->feature, is_order ? inputs_value(inputs, test.limit) : (double)(next_random(&random) % 16));
+        }
+    }
+}
+
+enum status trial_make(const struct inputs *inputs, struct trial *out, struct error *err)
+{
+    const struct forest *forest = inputs->forest;
+    size_t row_bytes = forest->features * number_type_bytes(forest->input_type);
+    size_t stride = row_bytes ? (row_bytes + 63) / 64 * 64 : 64;
+    size_t count = ROW_BYTES_MAX / stride;
+    count = count < 1 ? 1 : count > ROWS_MAX ? ROWS_MAX : count;
+    *out = (struct trial){.rows = {.stride = stride, .columns = forest->features, .type = forest->input_type}};
+    out->rows.base = prepared_alloc(stride * count);
+    out->margins = malloc(TRIAL_BATCH_MAX * forest->outputs * sizeof *out->margins);
+    if (!out->rows.base || !out->margins)
+        return error_set(err, STATUS_NO_MEMORY, "out of memory");
+    for (uint32_t i = 0; i < TRIAL_BATCH_MAX; i++)
+        out->slots[i] = (uint32_t)(i * 389 % count); /* a prime: neighbours in a batch are none in memory */
+    fill_rows(inputs, out, (uint32_t)count);
+    return STATUS_OK;
+}
+
+void trial_free(struct trial *trial)
+{
+    free((void *)(uintptr_t)trial->rows.base);
+    free(trial->margins);
+    *trial = (struct trial){0};
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double trial_measure(struct trial *trial, uint32_t n, double budget_us,
+                     void (*run)(const void *context, struct trial *trial, const uint32_t *slots, uint32_t n), const void *context)
+{
+    double samples[SAMPLES_MAX];
+    uint32_t count = 0, from = 0, calls = n < 64 ? 64 / n : 1; /* short calls are timed together */
+    int64_t start = clock_monotonic_ns();
+    do {
+        int64_t before = clock_monotonic_ns();
+        for (uint32_t c = 0; c < calls; c++) {
+            from = from + n > TRIAL_BATCH_MAX ? 0 : from;
+            run(context, trial, trial->slots + from, n);
+            from += n;
+        }
+        samples[count++] = (double)(clock_monotonic_ns() - before) * 1e-3 / calls;
+    } while (count < SAMPLES_MAX && (count < 3 || (double)(clock_monotonic_ns() - start) * 1e-3 < budget_us));
+    qsort(samples, count, sizeof samples[0], compare);
+    return samples[count / 2];
+}
