@@ -24,7 +24,7 @@ static bool take_text(struct catboost *c, char **out)
     if (!document_text(&c->d, &text))
         return false;
     free(*out);
-    *out = strndup(text.data, text.len);
+    *out = span_copy(text);
     return *out || document_fail(&c->d, STATUS_NO_MEMORY, "out of memory");
 }
 

@@ -26,7 +26,7 @@ static bool is(struct span text, const char *word)
 
 static char *copy(struct lightgbm *l, struct span text)
 {
-    char *out = strndup(text.data, text.len);
+    char *out = span_copy(text);
     if (!out)
         (void)lightgbm_fail(l, STATUS_NO_MEMORY, "out of memory");
     return out;

@@ -67,7 +67,7 @@ bool lightgbm_read_objective(struct lightgbm *l)
     struct span words = l->objective, name = {0};
     f->link = LINK_IDENTITY;
     f->link_parameter = 1;
-    l->out->objective = words.data ? strndup(words.data, words.len) : strdup("custom");
+    l->out->objective = words.data ? span_copy(words) : strdup("custom");
     if (!l->out->objective)
         return lightgbm_fail(l, STATUS_NO_MEMORY, "out of memory");
     if (!words.data)

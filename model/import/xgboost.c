@@ -33,7 +33,7 @@ static void take_text(struct xgboost *x, char **out)
         return;
     }
     free(*out);
-    *out = strndup(text.data, text.len);
+    *out = span_copy(text);
     if (!*out)
         (void)document_fail(&x->d, STATUS_NO_MEMORY, "out of memory");
 }

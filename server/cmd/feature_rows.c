@@ -149,7 +149,7 @@ static enum status bind_columns(struct feature_rows *rows, struct error *err)
     rows->column_names = calloc(rows->columns, sizeof *rows->column_names);
     bool ok = rows->feature_of && rows->column_names;
     for (size_t c = 0; c < rows->columns && ok; c++) {
-        rows->column_names[c] = strndup(rows->csv.cells[c].data, rows->csv.cells[c].len);
+        rows->column_names[c] = span_copy(rows->csv.cells[c]);
         rows->feature_of[c] = (uint32_t)c;
         ok = rows->column_names[c] != NULL;
     }
