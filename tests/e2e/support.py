@@ -119,7 +119,7 @@ def parse_metrics(text):
     return found
 
 
-def metric_value(metrics, name, **labels):
+def metric_value(metrics, name, /, **labels):
     """The sum of the samples of this name that have these labels; 0 without any."""
     want = set(labels.items())
     return sum(v for (n, have), v in metrics.items() if n == name and want <= have)
@@ -185,7 +185,8 @@ class Server:
 
     def _listening(self):
         self._alive()
-        return next((e["address"] for e in self.events("http.listening")), None)
+        line = re.search(r'event"?[=:]"?http\.listening"?[ ,]"?address"?[=:]"?([^" ]+)', self.log())  # logfmt or JSON
+        return line and line[1]
 
     def explain(self, what):
         return lambda: f"{what}; its log:\n{self.log()[-4000:]}"
@@ -241,10 +242,10 @@ class Server:
     def metrics(self):
         return parse_metrics(self.get("/metrics").body.decode())
 
-    def metric(self, name, **labels):
+    def metric(self, name, /, **labels):
         return metric_value(self.metrics(), name, **labels)
 
-    def wait_metric(self, name, at_least, seconds=PATIENCE_S, **labels):
+    def wait_metric(self, name, at_least, /, seconds=PATIENCE_S, **labels):
         """Waits until the metric has grown to this and returns its value."""
         return wait_until(lambda: (v := self.metric(name, **labels)) >= at_least and v,
                           lambda: f"{name} {labels} stayed at {self.metric(name, **labels)}, {at_least} expected", seconds)
