@@ -1,200 +1,336 @@
+/*
+ * The thread sleeps at most IDLE_MS and is woken when a ring is half full, so that a quiet server hardly wakes and a busy one
+ * never waits for the clock. Each producer's lines keep their order; between producers there is none.
+ */
 #include "server/decision_log.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <openssl/evp.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
+#include "model/base/check.h"
 #include "model/base/clock.h"
+#include "model/base/digest.h"
+#include "server/decision_ring.h"
 #include "server/log.h"
 #include "server/record.h"
 
-enum { BUFFER_BYTES = 4 << 20, WRITERS_MAX = 2 };
+enum { RING_ENTRIES = 4096, WRITERS_MAX = 2, IDLE_MS = 20, RETRY_MS = 50, WRITE_BYTES = 65536 };
 
-struct decision_log {
+struct entry {
+    int64_t time_us;
     const struct bundle *bundle;
-    struct metrics_shard *metrics; /* written under the lock only */
-    struct decision_writer writers[WRITERS_MAX];
-    size_t writer_count;
-    pthread_mutex_t lock;
-    pthread_cond_t filled, emptied;
-    struct buf filling, writing; /* the thread swaps them */
-    bool closing;
-    pthread_t thread;
+    struct verdict verdict;
+    uint64_t reasons;
+    uint8_t input_sha256[DIGEST_BYTES];
+    uint8_t source;
+    uint16_t id_len;
+    char id[TEXT_BYTES_MAX];
+    _Alignas(8) char row[]; /* one feature row */
 };
 
-static enum status file_write(void *context, const char *lines, size_t len, struct error *err)
+struct decision_producer {
+    struct ring ring;
+    struct decision_log *log;
+    struct metrics_shard *metrics;
+    struct digest *digest;
+    struct decision_producer *next;
+    atomic_bool closed; /* its worker is gone: drop it once it is empty */
+};
+
+struct decision_log {
+    struct decision_writer writers[WRITERS_MAX];
+    size_t writer_count;
+    size_t row_bytes; /* of the model's inputs: a row without its reasons */
+    enum number_type row_type;
+    bool may_drop;
+    struct metrics_shard *metrics; /* the thread's */
+    pthread_t thread;
+    bool started;
+    sem_t wake;
+    atomic_bool stopping;
+    _Atomic int64_t deadline_ns; /* once stopping */
+    pthread_mutex_t lock;        /* producers: taken when one comes or goes, and by the thread once a round */
+    struct decision_producer *producers;
+    struct buf lines; /* the thread's: made but not written yet */
+    uint64_t line_count;
+};
+
+static void sleep_ms(long ms)
 {
-    int fd = *(int *)context;
-    while (len > 0) {
-        ssize_t n = write(fd, lines, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_set(err, STATUS_IO, "decision log: %s", strerror(errno));
-        lines += n;
-        len -= (size_t)n;
-    }
-    return STATUS_OK;
+    const struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    (void)nanosleep(&t, NULL);
 }
 
-static void file_close(void *context)
-{
-    (void)close(*(int *)context);
-    free(context);
-}
+/* --- the producers' side ----------------------------------------------------------------------------------------------- */
 
-enum status decision_file_open(const char *path, struct decision_writer *out, struct error *err)
+enum status decision_producer_create(struct decision_log *log, struct metrics_shard *metrics, struct decision_producer **out,
+                                     struct error *err)
 {
-    int *fd = malloc(sizeof *fd);
-    if (!fd)
+    struct decision_producer *p = aligned_alloc(64, sizeof *p);
+    if (!p)
         return error_set(err, STATUS_NO_MEMORY, "out of memory for the decision log");
-    *fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-    if (*fd < 0) {
-        free(fd);
-        return error_set(err, STATUS_IO, "decision log %s: %s", path, strerror(errno));
+    memset(p, 0, sizeof *p);
+    p->log = log;
+    p->metrics = metrics;
+    p->ring.entry_bytes = (sizeof(struct entry) + log->row_bytes + 7) / 8 * 8;
+    p->ring.size = RING_ENTRIES;
+    p->ring.entries = malloc(p->ring.entry_bytes * RING_ENTRIES);
+    enum status status = p->ring.entries ? digest_create(&p->digest, err)
+                                         : error_set(err, STATUS_NO_MEMORY, "out of memory for the decision log");
+    if (status != STATUS_OK) {
+        free(p->ring.entries);
+        free(p);
+        return status;
     }
-    *out = (struct decision_writer){file_write, file_close, fd};
+    (void)pthread_mutex_lock(&log->lock);
+    p->next = log->producers;
+    log->producers = p;
+    (void)pthread_mutex_unlock(&log->lock);
+    *out = p;
     return STATUS_OK;
 }
 
-/* Hands what was filled to the writers, again and again until closed and empty. */
-static void *run_writer(void *argument)
+void decision_producer_free(struct decision_producer *producer)
 {
-    struct decision_log *log = argument;
-    (void)pthread_mutex_lock(&log->lock);
-    for (;;) {
-        while (log->filling.len == 0 && !log->closing)
-            (void)pthread_cond_wait(&log->filled, &log->lock);
-        if (log->filling.len == 0)
-            break;
-        struct buf full = log->filling;
-        log->filling = log->writing;
-        log->writing = full;
-        (void)pthread_cond_broadcast(&log->emptied);
-        (void)pthread_mutex_unlock(&log->lock);
-        size_t failures = 0;
-        for (size_t i = 0; i < log->writer_count; i++) {
-            struct error err;
-            if (log->writers[i].write(log->writers[i].context, full.data, full.len, &err) != STATUS_OK) {
-                log_error("decision_log.lost", LOG_TEXT("reason", err.message), LOG_INT("bytes", full.len));
-                failures++;
-            }
-        }
-        (void)pthread_mutex_lock(&log->lock);
-        metrics_add(log->metrics, METRIC_DECISION_LOG_BYTES, 0, full.len);
-        metrics_add(log->metrics, METRIC_DECISION_LOG_FAILURES, 0, failures);
-        buf_clear(&log->writing);
+    if (!producer)
+        return;
+    atomic_store_explicit(&producer->closed, true, memory_order_release); /* after its last ring_push */
+}
+
+/* Room for an entry; NULL: full, and the setting says drop. */
+static struct entry *claim(struct decision_producer *p)
+{
+    struct entry *entry = ring_claim(&p->ring);
+    if (entry)
+        return entry;
+    if (p->log->may_drop) {
+        metrics_add(p->metrics, METRIC_DECISION_LOG, 1, 1);
+        return NULL;
     }
+    metrics_add(p->metrics, METRIC_DECISION_WAITS, 0, 1);
+    while (!entry) {
+        sleep_ms(1);
+        entry = ring_claim(&p->ring);
+    }
+    return entry;
+}
+
+void decision_log_append(struct decision_producer *producer, const struct txn *txn, const struct rows *rows)
+{
+    struct entry *entry = claim(producer);
+    if (!entry)
+        return;
+    struct span id = txn->input.values[schema_id(txn->bundle->schema)].text;
+    CHECK(id.len <= sizeof entry->id);
+    entry->time_us = clock_wall_us();
+    entry->bundle = txn->bundle;
+    entry->verdict = txn->verdict;
+    entry->reasons = txn->reasons;
+    entry->source = txn->source;
+    entry->id_len = (uint16_t)id.len;
+    memcpy(entry->id, id.data, id.len);
+    memcpy(entry->row, (const char *)rows->base + (size_t)txn->number * rows->stride, producer->log->row_bytes);
+    digest_sha256(producer->digest, txn->document.data, txn->document.len, entry->input_sha256);
+    /* Once a half ring is enough: the thread then takes all there is. */
+    if (ring_push(&producer->ring) % (RING_ENTRIES / 2) == 0)
+        (void)sem_post(&producer->log->wake);
+}
+
+/* --- the thread's side -------------------------------------------------------------------------------------------------- */
+
+static void write_hex(struct buf *out, const char *name, const uint8_t *digest)
+{
+    buf_format(out, ",\"%s\":\"", name);
+    char *to = buf_reserve(out, DIGEST_HEX);
+    if (to) {
+        digest_hex(digest, to);
+        out->len += DIGEST_HEX;
+    }
+    buf_char(out, '"');
+}
+
+static void write_time(struct buf *out, int64_t time_us)
+{
+    time_t seconds = (time_t)(time_us / 1000000);
+    struct tm tm;
+    char text[32];
+    (void)gmtime_r(&seconds, &tm);
+    (void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+    buf_format(out, "{\"time\":\"%s.%06dZ\"", text, (int)(time_us % 1000000));
+}
+
+static void write_text(struct buf *out, const char *name, const char *text, size_t len)
+{
+    buf_format(out, ",\"%s\":", name);
+    buf_json_string(out, text, len);
+}
+
+static void write_line(struct decision_log *log, const struct entry *e)
+{
+    static const char *const sources[SOURCE_COUNT] = {[SOURCE_HTTP] = "http", [SOURCE_KAFKA] = "kafka", [SOURCE_FILE] = "file"};
+    const struct bundle *bundle = e->bundle;
+    struct buf *out = &log->lines;
+    write_time(out, e->time_us);
+    buf_format(out, ",\"source\":\"%s\"", sources[e->source]);
+    write_text(out, "transaction_id", e->id, e->id_len);
+    write_hex(out, "input_sha256", e->input_sha256);
+    write_text(out, "model", bundle->name, strlen(bundle->name));
+    write_text(out, "version", bundle->version, strlen(bundle->version));
+    write_text(out, "model_sha256", bundle->model_digest, strlen(bundle->model_digest));
+    buf_char(out, ',');
+    record_write_features(out, bundle, e->row, log->row_type);
+    buf_string(out, ",\"margin\":");
+    record_write_number(out, e->verdict.margin, model_info(bundle->model)->output_type);
+    buf_char(out, ',');
+    record_write_verdict(out, bundle, &e->verdict, e->reasons);
+    buf_string(out, "}\n");
+    log->line_count++;
+}
+
+static bool out_of_time(struct decision_log *log)
+{
+    return atomic_load_explicit(&log->stopping, memory_order_acquire) &&
+           clock_monotonic_ns() >= atomic_load_explicit(&log->deadline_ns, memory_order_relaxed);
+}
+
+/* Offers the lines until they are taken, for as long as they may not be dropped. */
+static bool offer(struct decision_log *log, const struct decision_writer *writer)
+{
+    for (;;) {
+        struct error err = {.message = ""};
+        enum status status = writer->write(writer->context, log->lines.data, log->lines.len, &err);
+        if (status == STATUS_OK)
+            return true;
+        metrics_add(log->metrics, METRIC_DECISION_FAILURES, 0, 1);
+        log_error("decision_log.failed", LOG_TEXT("reason", err.message));
+        if (status != STATUS_BUSY || log->may_drop || out_of_time(log))
+            return false;
+        sleep_ms(RETRY_MS);
+    }
+}
+
+static void write_out(struct decision_log *log)
+{
+    if (log->line_count == 0)
+        return;
+    bool written = !log->lines.failed;
+    for (size_t i = 0; i < log->writer_count && !log->lines.failed; i++)
+        written = offer(log, &log->writers[i]) && written;
+    metrics_add(log->metrics, METRIC_DECISION_LOG, written ? 0 : 1, log->line_count);
+    buf_clear(&log->lines);
+    log->line_count = 0;
+}
+
+static void unlink_producer(struct decision_log *log, struct decision_producer *producer)
+{
+    (void)pthread_mutex_lock(&log->lock);
+    struct decision_producer **at = &log->producers;
+    while (*at != producer)
+        at = &(*at)->next;
+    *at = producer->next;
     (void)pthread_mutex_unlock(&log->lock);
+    digest_free(producer->digest);
+    free(producer->ring.entries);
+    free(producer);
+}
+
+/* Writes what is there now; true: there was something. */
+static bool write_round(struct decision_log *log)
+{
+    bool any = false;
+    (void)pthread_mutex_lock(&log->lock);
+    struct decision_producer *p = log->producers;
+    (void)pthread_mutex_unlock(&log->lock);
+    while (p) {
+        struct decision_producer *next = p->next; /* only this thread unlinks, and new ones come in front */
+        bool closed = atomic_load_explicit(&p->closed, memory_order_acquire); /* read before the ring: then empty is final */
+        for (const struct entry *e = ring_front(&p->ring); e; e = ring_front(&p->ring)) {
+            write_line(log, e);
+            ring_pop(&p->ring);
+            any = true;
+            if (log->lines.len >= WRITE_BYTES)
+                write_out(log);
+        }
+        if (closed)
+            unlink_producer(log, p);
+        p = next;
+    }
+    return any;
+}
+
+static void wait_for_work(struct decision_log *log)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += IDLE_MS * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    (void)sem_timedwait(&log->wake, &until);
+}
+
+static void *run(void *context)
+{
+    struct decision_log *log = context;
+    (void)pthread_setname_np(pthread_self(), "decision-log");
+    for (;;) {
+        bool stopping = atomic_load_explicit(&log->stopping, memory_order_acquire);
+        bool any = write_round(log);
+        write_out(log);
+        if (any)
+            continue;
+        if (stopping)
+            break;
+        wait_for_work(log);
+    }
     return NULL;
 }
 
-enum status decision_log_create(const struct decision_writer *writers, size_t n, const struct bundle *bundle, struct metrics *metrics,
-                                struct decision_log **out, struct error *err)
+/* --- making and ending ------------------------------------------------------------------------------------------------- */
+
+enum status decision_log_create(const struct decision_log_options *options, struct decision_log **out, struct error *err)
 {
+    CHECK(options->count > 0 && options->count <= WRITERS_MAX);
     struct decision_log *log = calloc(1, sizeof *log);
-    if (log) {
-        log->bundle = bundle;
-        log->metrics = metrics_shard_create(metrics);
-        (void)pthread_mutex_init(&log->lock, NULL);
-        (void)pthread_cond_init(&log->filled, NULL);
-        (void)pthread_cond_init(&log->emptied, NULL);
-        for (; log->writer_count < n && log->writer_count < WRITERS_MAX; log->writer_count++)
-            log->writers[log->writer_count] = writers[log->writer_count];
-    }
-    if (!log || !log->metrics || !buf_reserve(&log->filling, BUFFER_BYTES) || !buf_reserve(&log->writing, BUFFER_BYTES) ||
-        pthread_create(&log->thread, NULL, run_writer, log) != 0) {
-        for (size_t i = 0; i < n; i++)
-            writers[i].close(writers[i].context);
-        if (log) {
-            buf_free(&log->filling);
-            buf_free(&log->writing);
-        }
-        free(log);
+    if (!log) {
+        for (size_t i = 0; i < options->count; i++)
+            options->writers[i].close(options->writers[i].context);
         return error_set(err, STATUS_NO_MEMORY, "out of memory for the decision log");
+    }
+    memcpy(log->writers, options->writers, options->count * sizeof *options->writers);
+    log->writer_count = options->count;
+    log->row_type = model_info(options->bundle->model)->input_type;
+    log->row_bytes = options->bundle->features * number_type_bytes(log->row_type);
+    log->may_drop = options->may_drop;
+    log->metrics = metrics_shard_create(options->metrics);
+    (void)pthread_mutex_init(&log->lock, NULL);
+    (void)sem_init(&log->wake, 0, 0);
+    log->started = log->metrics && pthread_create(&log->thread, NULL, run, log) == 0;
+    if (!log->started) {
+        decision_log_free(log, 0);
+        return error_set(err, STATUS_NO_MEMORY, "the decision log's thread cannot be started");
     }
     *out = log;
     return STATUS_OK;
 }
 
-void decision_log_free(struct decision_log *log)
+void decision_log_free(struct decision_log *log, int64_t deadline_ns)
 {
     if (!log)
         return;
-    (void)pthread_mutex_lock(&log->lock);
-    log->closing = true;
-    (void)pthread_cond_signal(&log->filled);
-    (void)pthread_mutex_unlock(&log->lock);
-    (void)pthread_join(log->thread, NULL);
+    if (log->started) {
+        atomic_store_explicit(&log->deadline_ns, deadline_ns, memory_order_relaxed); /* published by the next line */
+        atomic_store_explicit(&log->stopping, true, memory_order_release);
+        (void)sem_post(&log->wake);
+        (void)pthread_join(log->thread, NULL);
+    }
+    CHECK(!log->producers); /* all were closed, so the thread dropped them */
     for (size_t i = 0; i < log->writer_count; i++)
         log->writers[i].close(log->writers[i].context);
-    buf_free(&log->filling);
-    buf_free(&log->writing);
+    (void)sem_destroy(&log->wake);
     (void)pthread_mutex_destroy(&log->lock);
-    (void)pthread_cond_destroy(&log->filled);
-    (void)pthread_cond_destroy(&log->emptied);
+    buf_free(&log->lines);
     free(log);
-}
-
-static void write_time(struct buf *out)
-{
-    int64_t us = clock_wall_us();
-    time_t seconds = (time_t)(us / 1000000);
-    struct tm tm;
-    (void)gmtime_r(&seconds, &tm);
-    buf_format(out, "{\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%06dZ\"", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-               tm.tm_min, tm.tm_sec, (int)(us % 1000000));
-}
-
-static void write_digest(struct buf *out, struct span document)
-{
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned len = 0;
-    (void)EVP_Digest(document.data, document.len, digest, &len, EVP_sha256(), NULL);
-    for (unsigned i = 0; i < len; i++)
-        buf_format(out, "%02x", digest[i]);
-}
-
-static void write_line(struct buf *out, const struct txn *txn, const struct rows *rows)
-{
-    static const char *const sources[SOURCE_COUNT] = {"http", "kafka", "file"};
-    const struct bundle *bundle = txn->bundle;
-    struct span id = txn->input.values[schema_id(bundle->schema)].text;
-    write_time(out);
-    buf_format(out, ",\"source\":\"%s\",\"transaction_id\":", sources[txn->source]);
-    buf_json_string(out, id.data, id.len);
-    buf_string(out, ",\"input_sha256\":\"");
-    write_digest(out, txn->document);
-    buf_string(out, "\",\"model\":");
-    buf_json_string(out, bundle->name, strlen(bundle->name));
-    buf_string(out, ",\"version\":");
-    buf_json_string(out, bundle->version, strlen(bundle->version));
-    buf_format(out, ",\"model_sha256\":\"%s\"", bundle->model_digest);
-    record_write_features(out, txn, rows);
-    buf_string(out, ",\"margin\":");
-    record_write_number(out, txn->verdict.margin, model_info(bundle->model)->output_type);
-    buf_string(out, ",\"score\":");
-    record_write_score(out, txn);
-    buf_format(out, ",\"decision\":\"%s\"}\n", decision_name(txn->verdict.decision));
-}
-
-void decision_log_write(struct decision_log *log, struct txn *const *txns, uint32_t n, const struct rows *rows)
-{
-    if (!log)
-        return;
-    (void)pthread_mutex_lock(&log->lock);
-    for (uint32_t i = 0; i < n; i++) {
-        if (txns[i]->outcome != OUTCOME_SCORED || txns[i]->trial)
-            continue;
-        while (log->filling.len >= BUFFER_BYTES)
-            (void)pthread_cond_wait(&log->emptied, &log->lock);
-        write_line(&log->filling, txns[i], rows);
-    }
-    (void)pthread_cond_signal(&log->filled);
-    (void)pthread_mutex_unlock(&log->lock);
 }

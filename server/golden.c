@@ -51,7 +51,7 @@ static bool split(const char *line, size_t len, struct golden_row *row)
 static void write_expected(struct buf *out, const struct txn *txn)
 {
     buf_string(out, ",\"score\":");
-    record_write_score(out, txn);
+    record_write_score(out, txn->bundle, txn->verdict.score);
     buf_format(out, ",\"decision\":\"%s\"}\n", decision_name(txn->verdict.decision));
 }
 
@@ -89,7 +89,7 @@ static void compare(struct check *c, const struct golden_row *row, uint64_t line
     if (txn->outcome != OUTCOME_SCORED) {
         buf_string(&c->got, "it could not be scored");
     } else {
-        record_write_score(&c->got, txn);
+        record_write_score(&c->got, txn->bundle, txn->verdict.score);
         const char *decision = decision_name(txn->verdict.decision);
         bool same = same_score(row->score, txn) && row->decision.len == strlen(decision) + 2 &&
                     memcmp(row->decision.data + 1, decision, strlen(decision)) == 0;

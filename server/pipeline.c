@@ -21,6 +21,7 @@ struct pipeline {
 struct worker {
     struct pipeline *pipeline;
     struct metrics_shard *metrics;
+    struct decision_producer *decisions; /* NULL: no decision log */
     enum source_kind source;
     uint32_t batch_max;
     uint32_t *slots;     /* [batch_max] */
@@ -64,7 +65,7 @@ static enum status allocate(struct worker *w, struct error *err)
     w->scores = calloc((size_t)w->batch_max * p->info->scores, sizeof *w->scores);
     if (!w->metrics || !w->slots || !w->margins || !w->scores)
         return error_set(err, STATUS_NO_MEMORY, "out of memory for a worker");
-    return STATUS_OK;
+    return p->with.decision_log ? decision_producer_create(p->with.decision_log, w->metrics, &w->decisions, err) : STATUS_OK;
 }
 
 enum status worker_create(struct pipeline *pipeline, enum source_kind source, uint32_t batch_max, struct worker **out, struct error *err)
@@ -87,6 +88,7 @@ void worker_free(struct worker *worker)
 {
     if (!worker)
         return;
+    decision_producer_free(worker->decisions);
     free(worker->slots);
     free(worker->margins);
     free(worker->scores);
@@ -181,10 +183,13 @@ static void take_decision(struct worker *worker, struct txn *txn, uint32_t posit
 static void take_decisions(struct worker *worker, struct txn *const *txns, uint32_t n, enum status status)
 {
     for (uint32_t i = 0; i < n; i++) {
-        if (status == STATUS_OK)
-            take_decision(worker, txns[i], i);
-        else
+        if (status != STATUS_OK) {
             txns[i]->outcome = OUTCOME_FAILED;
+            continue;
+        }
+        take_decision(worker, txns[i], i);
+        if (worker->decisions && !txns[i]->trial)
+            decision_log_append(worker->decisions, txns[i], pool_rows(worker->pipeline->with.pool));
     }
 }
 
@@ -209,7 +214,6 @@ void pipeline_score(struct worker *worker, struct txn *const *txns, uint32_t n, 
     metrics_observe_ns(worker->metrics, METRIC_STAGE, STAGE_FEATURES, (uint64_t)txns[0]->times.features, n);
     metrics_observe_ns(worker->metrics, METRIC_STAGE, STAGE_SCORE, (uint64_t)txns[0]->times.score, n);
     metrics_observe_ns(worker->metrics, METRIC_STAGE, STAGE_DECIDE, (uint64_t)txns[0]->times.decide, n);
-    decision_log_write(worker->pipeline->with.decision_log, txns, n, pool_rows(worker->pipeline->with.pool));
     if (deliver)
         deliver(owner, txns, n);
 }

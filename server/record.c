@@ -23,29 +23,41 @@ static void write_text(struct buf *out, const char *text)
 
 #define LITERAL(out, text) buf_append(out, text, sizeof(text) - 1)
 
-static void write_reasons(struct buf *out, const struct txn *txn)
+enum number_type record_score_type(const struct bundle *bundle)
 {
-    LITERAL(out, ",\"reasons\":[");
+    return bundle->calibration.kind == CALIBRATION_NONE ? model_info(bundle->model)->output_type : NUMBER_F64;
+}
+
+void record_write_score(struct buf *out, const struct bundle *bundle, double score)
+{
+    record_write_number(out, score, record_score_type(bundle));
+}
+
+void record_write_verdict(struct buf *out, const struct bundle *bundle, const struct verdict *verdict, uint64_t reasons)
+{
+    LITERAL(out, "\"score\":");
+    record_write_score(out, bundle, verdict->score);
+    LITERAL(out, ",\"decision\":\"");
+    buf_string(out, decision_name(verdict->decision));
+    LITERAL(out, "\",\"reasons\":[");
     const char *comma = "";
-    for (uint64_t bits = txn->reasons; bits; bits &= bits - 1) {
+    for (uint64_t bits = reasons; bits; bits &= bits - 1) {
         buf_string(out, comma);
-        write_text(out, txn->bundle->reasons[__builtin_ctzll(bits)].code);
+        write_text(out, bundle->reasons[__builtin_ctzll(bits)].code);
         comma = ",";
     }
     buf_char(out, ']');
 }
 
-void record_write_features(struct buf *out, const struct txn *txn, const struct rows *rows)
+void record_write_features(struct buf *out, const struct bundle *bundle, const void *row, enum number_type type)
 {
-    const void *row = (const char *)rows->base + (size_t)txn->number * rows->stride;
-    LITERAL(out, ",\"features\":{");
-    for (size_t c = 0; c < txn->bundle->features; c++) {
+    LITERAL(out, "\"features\":{");
+    for (size_t c = 0; c < bundle->features; c++) {
         if (c)
             buf_char(out, ',');
-        write_text(out, plan_column_name(txn->bundle->plan, c));
+        write_text(out, plan_column_name(bundle->plan, c));
         buf_char(out, ':');
-        double value = rows->type == NUMBER_F32 ? (double)((const float *)row)[c] : ((const double *)row)[c];
-        record_write_number(out, value, rows->type);
+        record_write_number(out, type == NUMBER_F32 ? (double)((const float *)row)[c] : ((const double *)row)[c], type);
     }
     buf_char(out, '}');
 }
@@ -67,35 +79,23 @@ static void write_timing(struct buf *out, const struct stage_times *t)
     buf_char(out, '}');
 }
 
-enum number_type record_score_type(const struct bundle *bundle)
-{
-    return bundle->calibration.kind == CALIBRATION_NONE ? model_info(bundle->model)->output_type : NUMBER_F64;
-}
-
-void record_write_score(struct buf *out, const struct txn *txn)
-{
-    record_write_number(out, txn->verdict.score, record_score_type(txn->bundle));
-}
-
 void record_write(struct buf *out, const struct txn *txn, const struct rows *rows, const struct record_options *options)
 {
     const struct bundle *bundle = txn->bundle;
     struct span id = txn->input.values[schema_id(bundle->schema)].text;
     LITERAL(out, "{\"transaction_id\":");
     buf_json_string(out, id.data, id.len);
-    LITERAL(out, ",\"score\":");
-    record_write_score(out, txn);
-    LITERAL(out, ",\"decision\":\"");
-    buf_string(out, decision_name(txn->verdict.decision));
-    buf_char(out, '"');
-    write_reasons(out, txn);
+    buf_char(out, ',');
+    record_write_verdict(out, bundle, &txn->verdict, txn->reasons);
     LITERAL(out, ",\"model\":");
     write_text(out, bundle->name);
     LITERAL(out, ",\"version\":");
     write_text(out, bundle->version);
     LITERAL(out, ",\"state\":\"complete\"");
-    if (options->features)
-        record_write_features(out, txn, rows);
+    if (options->features) {
+        buf_char(out, ',');
+        record_write_features(out, bundle, (const char *)rows->base + (size_t)txn->number * rows->stride, rows->type);
+    }
     if (options->timing)
         write_timing(out, &txn->times);
     buf_char(out, '}');

@@ -24,9 +24,11 @@ void record_write(struct buf *out, const struct txn *txn, const struct rows *row
 void record_write_number(struct buf *out, double value, enum number_type type);
 /* The type whose digits a score has: the model's, or double where it is calibrated. */
 enum number_type record_score_type(const struct bundle *bundle);
-/* The calibrated score, in the digits of its type. */
-void record_write_score(struct buf *out, const struct txn *txn);
-/* `,"features":{"name":value,…}` of the transaction's row. */
-void record_write_features(struct buf *out, const struct txn *txn, const struct rows *rows);
+/* A score in those digits. */
+void record_write_score(struct buf *out, const struct bundle *bundle, double score);
+/* `"score":…,"decision":"…","reasons":[…]` */
+void record_write_verdict(struct buf *out, const struct bundle *bundle, const struct verdict *verdict, uint64_t reasons);
+/* `"features":{"name":value,…}` of a row, whose numbers are of this type. */
+void record_write_features(struct buf *out, const struct bundle *bundle, const void *row, enum number_type type);
 /* `"detail":"…","reason":"type","field":"amount","offset":29` of a refused document. */
 void record_write_fault(struct buf *out, const struct schema *schema, const struct decode_fault *fault);

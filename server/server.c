@@ -92,7 +92,9 @@ static enum status open_decision_log(struct running *r, const struct parts *part
         n += status == STATUS_OK;
     }
     if (status == STATUS_OK && n > 0)
-        return decision_log_create(writers, n, r->loaded.bundle, r->server.metrics, &r->decision_log, err);
+        return decision_log_create(&(struct decision_log_options){.writers = writers, .count = n, .bundle = r->loaded.bundle,
+                                                                  .metrics = r->server.metrics, .may_drop = s->decision_log_full == 1},
+                                   &r->decision_log, err);
     while (status != STATUS_OK && n > 0) {
         n--;
         writers[n].close(writers[n].context);
@@ -189,7 +191,7 @@ void server_stop(struct running *running)
     for (size_t i = r->source_count; i-- > 0;)
         r->sources[i]->destroy(r->contexts[i]);
     pipeline_free(r->server.pipeline);
-    decision_log_free(r->decision_log);
+    decision_log_free(r->decision_log, deadline_ns);
     pool_free(r->server.pool);
     metrics_free(r->server.metrics);
     loaded_close(&r->loaded);

@@ -27,7 +27,7 @@ THIRD_PARTY = {
     "microhttpd.h": ("server/http/", "bench/"),
     "jansson.h": ("bench/", "server/demo/judge.c", "server/kafka/"),
     "yaml.h": ("model/base/yaml.c",),
-    "openssl/": ("server/decision_log.c", "model/bundle", "model/base/"),
+    "openssl/": ("model/bundle", "model/base/"),
     "cuda": ("kernels/cuda/",),
     "cublas": ("kernels/cuda/",),
 }
