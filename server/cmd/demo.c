@@ -116,6 +116,7 @@ static enum status watch(struct demo *demo, const struct running *running, const
     atomic_store(&demo->stopping, true);
     if (sending)
         (void)pthread_join(traffic, NULL);
+    atomic_store(&demo->sent, true);
     (void)pthread_join(judge, NULL);
     demo_view_summary(view);
     demo_view_free(view);

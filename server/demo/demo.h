@@ -49,7 +49,8 @@ struct demo {
     const char *brokers;
     struct gen *gen;
     int64_t rate; /* transactions a second */
-    _Atomic bool stopping;
+    _Atomic bool stopping; /* traffic: send no more */
+    _Atomic bool sent;     /* judge: `delivered` is final, end when all its results are in */
     _Atomic uint64_t produced, delivered, results;
     _Atomic uint8_t *known; /* [DEMO_KNOWN] scenario by transaction number, a ring */
     struct demo_truth truth;
@@ -58,7 +59,7 @@ struct demo {
     uint64_t alert_count;
 };
 
-/* The threads: pthread_create(…, demo_traffic, demo); they end when stopping is set. */
+/* The threads: pthread_create(…, demo_traffic, demo); traffic ends when stopping is set, judge when sent is. */
 void *demo_traffic(void *demo);
 void *demo_judge(void *demo);
 

@@ -79,8 +79,8 @@ void *demo_judge(void *argument)
     if (!rk)
         return NULL;
     int64_t idle = 0;
-    /* After the end of traffic a second without a result means that there are no more. */
-    while (!atomic_load_explicit(&demo->stopping, memory_order_relaxed) || (idle < 20 && demo->results < demo->delivered)) {
+    /* At the end, two seconds without a result mean that there are no more. */
+    while (!demo->sent || (idle < 40 && demo->results < demo->delivered)) {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(rk, 50);
         idle = message && !message->err ? 0 : idle + 1;
         if (!message)

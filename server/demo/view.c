@@ -6,8 +6,8 @@
 #include "server/demo/demo.h"
 #include "server/slot.h"
 
-enum { STAGES = 4 };
-static const char *const stage_names[STAGES] = {"decode", "features", "score", "decide"}; /* as in metrics.def */
+enum { STAGES = 5 };
+static const char *const stage_names[STAGES] = {"decode", "features", "score", "decide", "deliver"}; /* as in metrics.def */
 
 struct demo_view {
     const struct demo *demo;
