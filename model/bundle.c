@@ -5,11 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/base/buf.h"
+#include "model/base/nearest.h"
 #include "model/bundle_parts.h"
 
 enum { YAML_BYTES_MAX = 1 << 20 };
-#define MODEL_BYTES_MAX ((size_t)1 << 30)
 
 enum status bundle_refuse(const struct bundle_file *file, const struct yaml *node, struct error *err, const char *format, ...)
 {
@@ -21,34 +20,44 @@ enum status bundle_refuse(const struct bundle_file *file, const struct yaml *nod
     return error_set(err, STATUS_INVALID, "%s:%d: %s", file->path, node->line, what);
 }
 
-enum status bundle_text(const struct bundle_file *file, const struct yaml *map, const char *key, bool required, const char **out, struct error *err)
+enum status bundle_text(const struct bundle_file *file, const struct yaml *map, const char *key, bool required, const char **out,
+                        struct error *err)
 {
     const struct yaml *node = yaml_get(map, key);
     *out = NULL;
     if (!node && required)
-        return bundle_refuse(file, map, err, "`%s` is needed here", key);
+        return bundle_refuse(file, map, err, "'%s' is missing", key);
     if (node && (node->kind != YAML_SCALAR || node->text[0] == '\0'))
-        return bundle_refuse(file, node, err, "`%s` must be a text", key);
+        return bundle_refuse(file, node, err, "%s: a text is needed", key);
     *out = node ? node->text : NULL;
     return STATUS_OK;
 }
 
-/* "card-fraud/3" is version "3" of "card-fraud" where the file does not say otherwise. */
-static enum status read_names(const struct bundle_file *file, struct bundle *b, struct error *err)
+enum status bundle_word(const struct bundle_file *file, const struct yaml *map, const char *key, const char *const *words,
+                        size_t n, int *out, struct error *err)
 {
-    const char *name, *version;
-    enum status status = bundle_text(file, file->root, "name", true, &name, err);
-    if (status == STATUS_OK)
-        status = bundle_text(file, file->root, "version", false, &version, err);
-    if (status != STATUS_OK)
+    const char *word;
+    *out = -1;
+    enum status status = bundle_text(file, map, key, false, &word, err);
+    if (status != STATUS_OK || !word)
         return status;
-    const char *slash = strrchr(b->dir, '/');
-    b->name = strdup(name);
-    b->version = strdup(version ? version : slash ? slash + 1 : b->dir);
-    return b->name && b->version ? STATUS_OK : error_set(err, STATUS_NO_MEMORY, "out of memory for the bundle");
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(word, words[i]) != 0)
+            continue;
+        *out = (int)i;
+        return STATUS_OK;
+    }
+    const char *near = nearest_word(word, words, n);
+    struct buf list = {0};
+    for (size_t i = 0; i < n && !near; i++)
+        buf_format(&list, "%s%s", i ? ", " : "", words[i]);
+    status = bundle_refuse(file, yaml_get(map, key), err, "%s: there is no '%.60s'; %s%s%s", key, word,
+                           near ? "did you mean '" : "one of these is needed: ", near ? near : buf_text(&list), near ? "'?" : "");
+    buf_free(&list);
+    return status;
 }
 
-/* A file of the bundle: a relative path that does not lead out of it. */
+/* A relative path that does not lead out of the bundle. */
 static bool stays_inside(const char *path)
 {
     if (path[0] == '/')
@@ -61,99 +70,47 @@ static bool stays_inside(const char *path)
     return true;
 }
 
-static enum status digest_files(struct bundle *b, const char *yaml_path, const char *model_path, struct error *err)
+void bundle_note_digest(struct bundle_file *file, const char *data, size_t len, char out[65])
 {
-    struct buf yaml = {0}, model = {0};
-    enum status status = buf_read_file(&yaml, yaml_path, YAML_BYTES_MAX, err);
-    if (status == STATUS_OK)
-        status = buf_read_file(&model, model_path, MODEL_BYTES_MAX, err);
-    if (status == STATUS_OK) {
-        bundle_sha256(buf_text(&model), model.len, "", 0, b->model_digest);
-        bundle_sha256(buf_text(&yaml), yaml.len, b->model_digest, 64, b->digest);
-    }
-    buf_free(&yaml);
-    buf_free(&model);
-    return status;
+    bundle_sha256(data, len, out);
+    buf_format(&file->digests, "%s\n", out);
 }
 
-static enum status read_model_options(const struct bundle_file *file, const struct yaml *node, struct model_options *options, double *output,
-                                      struct error *err)
+enum status bundle_file_path(const struct bundle_file *file, const struct yaml *map, const char *key, struct buf *path,
+                             struct error *err)
 {
-    const char *trees;
-    enum status status = bundle_text(file, node, "trees", false, &trees, err);
-    if (status == STATUS_OK && yaml_get(node, "output"))
-        status = yaml_double(yaml_get(node, "output"), file->path, "output", output, err);
-    if (status != STATUS_OK)
-        return status;
-    if (trees && strcmp(trees, "best") == 0)
-        options->trees = MODEL_TREES_BEST;
-    else if (trees && strcmp(trees, "all") != 0)
-        return bundle_refuse(file, yaml_get(node, "trees"), err, "trees must be all, or best for the rounds up to best_iteration");
-    return STATUS_OK;
-}
-
-static enum status read_model(const struct bundle_file *file, struct bundle *b, struct error *err)
-{
-    static const char *const known[] = {"file", "trees", "output"};
-    const struct yaml *node = yaml_get(file->root, "model");
-    if (!node || node->kind != YAML_MAP)
-        return bundle_refuse(file, node ? node : file->root, err, "`model` is needed: {file: model.ubj}");
     const char *name;
-    struct model_options options = {.trees = MODEL_TREES_ALL, .max_bytes = MODEL_BYTES_MAX};
-    double output = 0;
-    enum status status = yaml_known_keys(node, file->path, known, sizeof known / sizeof known[0], err);
-    if (status == STATUS_OK)
-        status = bundle_text(file, node, "file", true, &name, err);
-    if (status == STATUS_OK)
-        status = read_model_options(file, node, &options, &output, err);
+    enum status status = bundle_text(file, map, key, true, &name, err);
     if (status != STATUS_OK)
         return status;
     if (!stays_inside(name))
-        return bundle_refuse(file, yaml_get(node, "file"), err, "model file '%.120s' lies outside the bundle; copy it in", name);
-    struct buf path = {0};
-    buf_format(&path, "%s/%s", b->dir, name);
-    status = model_load(buf_text(&path), &options, &b->model, err);
+        return bundle_refuse(file, yaml_get(map, key), err, "%s: '%.120s' lies outside the bundle: copy it in", key, name);
+    buf_format(path, "%s/%s", file->dir, name);
+    return STATUS_OK;
+}
+
+/* "card-fraud/3" is version "3" where the file does not say otherwise, also when it is loaded as ".". */
+static enum status read_names(const struct bundle_file *file, struct bundle *b, struct error *err)
+{
+    const char *name, *version;
+    enum status status = bundle_text(file, file->root, "name", true, &name, err);
     if (status == STATUS_OK)
-        status = digest_files(b, file->path, buf_text(&path), err);
-    buf_free(&path);
+        status = bundle_text(file, file->root, "version", false, &version, err);
     if (status != STATUS_OK)
         return status;
-    uint32_t scores = model_info(b->model)->scores;
-    if (!(output >= 0 && output < scores) || output != (double)(uint32_t)output)
-        return bundle_refuse(file, yaml_get(node, "output"), err, "output must be a whole number from 0 to %u: the model gives %u score(s)", scores - 1, scores);
-    if (scores > 1 && !yaml_get(node, "output"))
-        return bundle_refuse(file, node, err, "the model gives %u scores; say with `output` which is the fraud score, 0 to %u", scores, scores - 1);
-    b->output = (uint32_t)output;
-    return STATUS_OK;
+    char *real = version ? NULL : realpath(file->dir, NULL);
+    const char *slash = real ? strrchr(real, '/') : NULL;
+    b->name = strdup(name);
+    b->version = strdup(version ? version : slash ? slash + 1 : file->dir);
+    free(real);
+    return b->name && b->version ? STATUS_OK : error_set(err, STATUS_NO_MEMORY, "out of memory for the bundle");
 }
 
-/* The bundle's columns must be the model's inputs, in its order: a swapped pair scores, and scores wrongly. */
-static enum status check_columns(const struct bundle_file *file, const struct bundle *b, struct error *err)
+static enum status read_all(struct bundle_file *file, struct bundle *b, struct error *err)
 {
-    const struct model_info *info = model_info(b->model);
-    const struct yaml *features = yaml_get(file->root, "features");
-    if (b->features != info->features) {
-        (void)bundle_refuse(file, features, err, "the features give %zu columns, the model takes %u", b->features, info->features);
-        return STATUS_MISMATCH;
-    }
-    for (size_t i = 0; info->feature_names && i < b->features; i++) {
-        const char *ours = plan_column_name(b->plan, i), *theirs = info->feature_names[i];
-        if (strcmp(ours, theirs) == 0)
-            continue;
-        bool elsewhere = false;
-        for (size_t k = 0; k < b->features; k++)
-            elsewhere |= strcmp(plan_column_name(b->plan, k), theirs) == 0;
-        (void)bundle_refuse(file, features, err, "column %zu is '%.100s', the model's feature %zu is '%.100s'%s", i + 1, ours, i + 1, theirs,
-                            elsewhere ? ": the same features in another order; put them in the model's" : "");
-        return STATUS_MISMATCH;
-    }
-    return STATUS_OK;
-}
-
-static enum status read_all(const struct bundle_file *file, struct bundle *b, struct error *err)
-{
-    static const char *const known[] = {"name", "version", "transaction", "features", "reasons", "model", "calibration", "policy"};
-    enum status status = yaml_known_keys(file->root, file->path, known, sizeof known / sizeof known[0], err);
+    static const char *const known[] = {"name",    "version", "transaction", "features",
+                                        "reasons", "model",   "calibration", "policy"};
+    enum status status = yaml_known_keys(file->root, file->path, known, sizeof known / sizeof *known, err);
     if (status == STATUS_OK)
         status = read_names(file, b, err);
     if (status == STATUS_OK)
@@ -161,37 +118,56 @@ static enum status read_all(const struct bundle_file *file, struct bundle *b, st
     if (status == STATUS_OK)
         status = bundle_read_features(file, b, err);
     if (status == STATUS_OK)
-        status = read_model(file, b, err);
+        status = bundle_read_model(file, b, err);
     if (status == STATUS_OK)
-        status = check_columns(file, b, err);
-    return status == STATUS_OK ? bundle_read_decision(file, b, err) : status;
+        status = bundle_read_decision(file, b, err);
+    if (status == STATUS_OK)
+        bundle_sha256(buf_text(&file->digests), file->digests.len, b->digest);
+    return status;
+}
+
+/* bundle.yaml is read once: what is parsed is what is digested. */
+static enum status load(struct bundle *b, struct error *err)
+{
+    struct buf path = {0}, content = {0};
+    struct yaml *root = NULL;
+    buf_format(&path, "%s/bundle.yaml", b->dir);
+    struct bundle_file file = {.path = buf_text(&path), .dir = b->dir};
+    enum status status = buf_read_file(&content, file.path, YAML_BYTES_MAX, err);
+    if (status == STATUS_OK) {
+        bundle_note_digest(&file, buf_text(&content), content.len, b->digest);
+        status = yaml_parse(file.path, buf_text(&content), content.len, &root, err);
+    }
+    file.root = root;
+    if (status == STATUS_OK)
+        status = read_all(&file, b, err);
+    if (status == STATUS_OK && (file.digests.failed || path.failed))
+        status = error_set(err, STATUS_NO_MEMORY, "out of memory for the bundle");
+    yaml_tree_free(root);
+    buf_free(&file.digests);
+    buf_free(&content);
+    buf_free(&path);
+    return status;
 }
 
 enum status bundle_load(const char *dir, struct bundle **out, struct error *err)
 {
+    *out = NULL;
     struct bundle *b = calloc(1, sizeof *b);
-    if (!b)
-        return error_set(err, STATUS_NO_MEMORY, "out of memory for the bundle");
-    b->dir = strdup(dir);
-    size_t len = b->dir ? strlen(b->dir) : 0;
-    while (len > 1 && b->dir[len - 1] == '/')
-        b->dir[--len] = '\0';
-    struct buf path = {0};
-    struct yaml *root = NULL;
-    buf_format(&path, "%s/bundle.yaml", dir);
-    enum status status = b->dir ? yaml_load(buf_text(&path), &root, err) : error_set(err, STATUS_NO_MEMORY, "out of memory for the bundle");
-    if (status == STATUS_OK) {
-        const struct bundle_file file = {.path = buf_text(&path), .root = root};
-        status = read_all(&file, b, err);
-    }
-    yaml_tree_free(root);
-    buf_free(&path);
-    if (status != STATUS_OK) {
+    if (b)
+        b->dir = strdup(dir);
+    if (!b || !b->dir) {
         bundle_free(b);
-        return status;
+        return error_set(err, STATUS_NO_MEMORY, "out of memory for the bundle");
     }
-    *out = b;
-    return STATUS_OK;
+    for (size_t len = strlen(b->dir); len > 1 && b->dir[len - 1] == '/'; len--)
+        b->dir[len - 1] = '\0';
+    enum status status = load(b, err);
+    if (status == STATUS_OK)
+        *out = b;
+    else
+        bundle_free(b);
+    return status;
 }
 
 void bundle_free(struct bundle *bundle)

@@ -29,7 +29,8 @@ struct bundle {
     char *dir;
     char *name;    /* "card-fraud" */
     char *version; /* `version:` in the file, else the name of the directory */
-    char digest[65];       /* SHA-256 of bundle.yaml and the model file, hex */
+    char digest[65];       /* of all that the bundle names: sha256sum of the lines of hex digits of bundle.yaml's, the model
+                            * file's and, where there is one, the calibration table's SHA-256; hex */
     char model_digest[65]; /* SHA-256 of the model file, hex */
     struct schema *schema;
     struct plan *plan;     /* columns: the model's inputs, in its order, then one for each reason */

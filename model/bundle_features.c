@@ -14,18 +14,18 @@ static struct feature_source source_at(const struct bundle_file *file, const cha
 static enum status read_feature(const struct bundle_file *file, const struct yaml *item, struct feature_source *out, struct error *err)
 {
     if (item->kind != YAML_MAP || item->size != 1 || item->items[0].kind != YAML_SCALAR)
-        return bundle_refuse(file, item, err, "a feature is `- name: expression`");
+        return bundle_refuse(file, item, err, "a feature is one line '- name: expression'");
     *out = source_at(file, item->keys[0].text, &item->items[0]);
     return STATUS_OK;
 }
 
 /* - {code: …, when: expression, text: …} */
-static enum status read_reason(const struct bundle_file *file, const struct yaml *item, struct reason *reason, struct feature_source *out,
-                               struct error *err)
+static enum status read_reason(const struct bundle_file *file, const struct yaml *item, struct reason *reason,
+                               struct feature_source *out, struct error *err)
 {
     static const char *const known[] = {"code", "when", "text"};
     const char *code, *when, *text;
-    enum status status = yaml_known_keys(item, file->path, known, sizeof known / sizeof known[0], err);
+    enum status status = yaml_known_keys(item, file->path, known, sizeof known / sizeof *known, err);
     if (status == STATUS_OK)
         status = bundle_text(file, item, "code", true, &code, err);
     if (status == STATUS_OK)
@@ -42,18 +42,19 @@ static enum status read_reason(const struct bundle_file *file, const struct yaml
     return STATUS_OK;
 }
 
-static enum status read_all(const struct bundle_file *file, const struct yaml *features, const struct yaml *reasons,
-                            struct feature_source *sources, struct bundle *bundle, struct error *err)
+/* sources: room for features and reasons. */
+static enum status compile(const struct bundle_file *file, const struct yaml *features, const struct yaml *reasons,
+                           struct feature_source *sources, struct bundle *bundle, struct error *err)
 {
-    size_t n = 0;
+    struct feature_source *conditions = sources + features->size;
     enum status status = STATUS_OK;
-    for (; n < features->size && status == STATUS_OK; n++)
-        status = read_feature(file, &features->items[n], &sources[n], err);
-    for (size_t i = 0; i < bundle->reason_count && status == STATUS_OK; i++, n++)
-        status = read_reason(file, &reasons->items[i], &bundle->reasons[i], &sources[n], err);
+    for (size_t i = 0; i < features->size && status == STATUS_OK; i++)
+        status = read_feature(file, &features->items[i], &sources[i], err);
+    for (size_t i = 0; i < bundle->reason_count && status == STATUS_OK; i++)
+        status = read_reason(file, &reasons->items[i], &bundle->reasons[i], &conditions[i], err);
     if (status == STATUS_OK)
-        status = plan_compile_with_conditions(bundle->schema, sources, features->size, sources + features->size,
-                                              bundle->reason_count, &bundle->plan, err);
+        status = plan_compile_with_conditions(bundle->schema, sources, features->size, conditions, bundle->reason_count,
+                                              &bundle->plan, err);
     if (status == STATUS_OK)
         bundle->features = plan_columns(bundle->plan) - bundle->reason_count;
     return status;
@@ -63,18 +64,18 @@ enum status bundle_read_features(const struct bundle_file *file, struct bundle *
 {
     const struct yaml *features = yaml_get(file->root, "features"), *reasons = yaml_get(file->root, "reasons");
     if (!features || features->kind != YAML_LIST || features->size == 0)
-        return bundle_refuse(file, features ? features : file->root, err, "`features` is needed: a list of `- name: expression`");
+        return bundle_refuse(file, features ? features : file->root, err, "'features' is missing: a list of '- name: expression'");
     if (reasons && reasons->kind != YAML_LIST)
-        return bundle_refuse(file, reasons, err, "`reasons` is a list of {code, when, text}");
+        return bundle_refuse(file, reasons, err, "reasons: a list of {code, when, text} is needed");
     size_t count = reasons ? reasons->size : 0;
     if (count > BUNDLE_REASONS_MAX)
         return bundle_refuse(file, reasons, err, "%zu reasons, at most %d are possible", count, BUNDLE_REASONS_MAX);
-    bundle->reasons = calloc(count ? count : 1, sizeof *bundle->reasons);
+    bundle->reasons = calloc(count + 1, sizeof *bundle->reasons);
     struct feature_source *sources = calloc(features->size + count, sizeof *sources);
     enum status status = STATUS_NO_MEMORY;
     if (bundle->reasons && sources) {
         bundle->reason_count = count;
-        status = read_all(file, features, reasons, sources, bundle, err);
+        status = compile(file, features, reasons, sources, bundle, err);
     } else {
         (void)error_set(err, status, "out of memory for the features");
     }

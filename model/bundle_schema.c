@@ -2,36 +2,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/base/nearest.h"
 #include "model/bundle_parts.h"
 
 static const char *const types[] = {"id", "time", "key", "number", "boolean", "category"}; /* enum field_type */
 static const char *const units[] = {"s", "ms", "us", "rfc3339"};                           /* enum time_unit */
 
-/* The position of a word in a list, or -1. */
-static int position(const char *const *words, size_t n, const char *word)
+/* Features call a field by its name, so it must be what their grammar calls one. */
+static bool is_name(const char *name)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(words[i], word) == 0)
-            return (int)i;
-    }
-    return -1;
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
+    bool keyword = strcmp(name, "and") == 0 || strcmp(name, "or") == 0 || strcmp(name, "not") == 0;
+    size_t first = strspn(name, letters);
+    return first > 0 && name[first + strspn(name + first, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.0123456789")] == '\0' &&
+           !keyword;
 }
 
 static enum status read_unit(const struct bundle_file *file, const struct yaml *node, struct field *field, struct error *err)
 {
-    const char *unit;
-    enum status status = bundle_text(file, node, "unit", false, &unit, err);
+    int unit;
+    enum status status = bundle_word(file, node, "unit", units, sizeof units / sizeof *units, &unit, err);
     if (status != STATUS_OK)
         return status;
     if (field->type != FIELD_TIME)
-        return unit ? bundle_refuse(file, yaml_get(node, "unit"), err, "field '%s': only a time has a unit", field->name) : STATUS_OK;
-    if (!unit)
-        return bundle_refuse(file, node, err, "field '%s': a time needs its unit: s, ms, us or rfc3339", field->name);
-    int at = position(units, sizeof units / sizeof units[0], unit);
-    if (at < 0)
-        return bundle_refuse(file, yaml_get(node, "unit"), err, "field '%s': unit '%.40s' is not one of s, ms, us, rfc3339", field->name, unit);
-    field->unit = (enum time_unit)at;
+        return unit >= 0 ? bundle_refuse(file, yaml_get(node, "unit"), err, "%s: only a time has a unit", field->name) : STATUS_OK;
+    if (unit < 0)
+        return bundle_refuse(file, node, err, "%s: a time needs its 'unit': s, ms, us or rfc3339", field->name);
+    field->unit = (enum time_unit)unit;
     return STATUS_OK;
 }
 
@@ -39,30 +35,26 @@ static enum status read_field(const struct bundle_file *file, const struct yaml 
                               struct error *err)
 {
     static const char *const known[] = {"field", "type", "unit", "required"};
-    enum { TYPES = sizeof types / sizeof types[0] };
-    const char *path, *type;
     field->name = key->text;
-    enum status status = yaml_known_keys(node, file->path, known, sizeof known / sizeof known[0], err);
+    if (!is_name(key->text))
+        return bundle_refuse(file, key, err, "'%.80s' can't be the name of a field: letters, digits, '_' and '.' make one; where it "
+                                             "stands in the JSON is said by 'field'", key->text);
+    int type = -1, required = 0;
+    enum status status = yaml_known_keys(node, file->path, known, sizeof known / sizeof *known, err);
     if (status == STATUS_OK)
-        status = bundle_text(file, node, "field", false, &path, err);
+        status = bundle_text(file, node, "field", false, &field->path, err);
     if (status == STATUS_OK)
-        status = bundle_text(file, node, "type", true, &type, err);
+        status = bundle_word(file, node, "type", types, sizeof types / sizeof *types, &type, err);
+    if (status == STATUS_OK && yaml_get(node, "required"))
+        status = yaml_bool(yaml_get(node, "required"), file->path, "required", &required, err);
     if (status != STATUS_OK)
         return status;
-    field->path = path ? path : field->name;
-    int at = position(types, TYPES, type);
-    if (at < 0) {
-        const char *near = nearest_word(type, types, TYPES);
-        return bundle_refuse(file, yaml_get(node, "type"), err, "field '%s': there is no type '%.40s'%s%s; types are id, time, key, number, boolean, category",
-                             field->name, type, near ? ", did you mean " : "", near ? near : "");
-    }
-    field->type = (enum field_type)at;
-    const struct yaml *required = yaml_get(node, "required");
-    int truth = 0;
-    if (required)
-        status = yaml_bool(required, file->path, "required", &truth, err);
-    field->required = truth;
-    return status == STATUS_OK ? read_unit(file, node, field, err) : status;
+    if (type < 0)
+        return bundle_refuse(file, node, err, "%s: 'type' is missing: id, time, key, number, boolean or category", field->name);
+    field->path = field->path ? field->path : field->name;
+    field->type = (enum field_type)type;
+    field->required = required;
+    return read_unit(file, node, field, err);
 }
 
 enum status bundle_read_schema(const struct bundle_file *file, struct schema **out, struct error *err)
@@ -70,7 +62,7 @@ enum status bundle_read_schema(const struct bundle_file *file, struct schema **o
     const struct yaml *section = yaml_get(file->root, "transaction");
     if (!section || section->kind != YAML_MAP || section->size == 0)
         return bundle_refuse(file, section ? section : file->root, err,
-                             "`transaction` is needed: a map of fields, such as `amount: {field: amount, type: number}`");
+                             "'transaction' is missing: a map of fields, such as amount: {field: amount, type: number}");
     struct field *fields = calloc(section->size, sizeof *fields);
     if (!fields)
         return error_set(err, STATUS_NO_MEMORY, "out of memory for the fields");

@@ -125,6 +125,8 @@ enum status model_load(const char *path, const struct model_options *options, st
     enum status status = read_file(path, used->max_bytes ? used->max_bytes : default_max_bytes, &file, &data, err);
     if (status != STATUS_OK)
         return status;
+    if (used->seen)
+        used->seen(used->seen_context, file.data, file.len);
     struct model *model = calloc(1, sizeof *model);
     status = model ? import(model, &file, used, err) : error_set(err, STATUS_NO_MEMORY, "%s: out of memory", path);
     free(data);

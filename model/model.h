@@ -21,7 +21,10 @@ enum model_trees {
 
 struct model_options {
     enum model_trees trees;
-    size_t max_bytes; /* files above are refused; 0: 1 GiB */
+    size_t max_bytes; /* files above are refused; 0: 4 GiB */
+    /* Optional: gets the file's bytes as they were read, so that a digest is of what was loaded. */
+    void (*seen)(void *context, const char *data, size_t len);
+    void *seen_context;
 };
 
 /* What people and callers want to know of a model. Strings are owned by the model. */
