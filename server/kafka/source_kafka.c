@@ -124,6 +124,7 @@ static void stop(void *context, int64_t deadline_ns)
 const struct source source_kafka = {
     .name = "kafka",
     .wanted = wanted,
+    .check = check_settings,
     .create = create,
     .start = start,
     .ready = ready,

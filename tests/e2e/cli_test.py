@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from support import ASSAY, SOURCE, environment, run
+from support import ASSAY, CARD_FRAUD, SOURCE, environment, run
 
 COMMANDS = re.findall(r'^COMMAND\("([a-z-]+)"', (SOURCE / "server/cmd/commands.def").read_text(), re.M)
 
@@ -110,3 +110,14 @@ def test_config_check_looks_into_the_bundle(tmp_path):
     config.write_text("bundle: nowhere\n")
     result = run("config", "check", "--config", config)
     assert result.code == 1 and f"{tmp_path}/nowhere" in result.err, result
+
+
+def test_config_check_knows_the_properties_of_librdkafka():
+    options = ["config", "check", "--set", f"bundle={CARD_FRAUD}", "--set", "stream.input=a", "--set", "stream.output=b",
+               "--set", "stream.dead_letter=c", "--set", "kafka.bootstrap.servers=127.0.0.1:1"]
+    result = run(*options)
+    assert result.code == 0 and "kafka:  a -> b, dead letters to c" in result.out, result
+    result = run(*options, "--set", "kafka.sesion.timeout.ms=6000")
+    assert result.code == 1 and "kafka.session.timeout.ms" in result.err, result
+    result = run(*options, "--set", "kafka.producer.linger.ms=soon")
+    assert result.code == 1 and "kafka.producer.linger.ms" in result.err, result
