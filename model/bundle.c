@@ -10,7 +10,8 @@
 
 enum { YAML_BYTES_MAX = 1 << 20 };
 
-enum status bundle_refuse(const struct bundle_file *file, const struct yaml *node, struct error *err, const char *format, ...)
+enum status bundle_refuse(const struct bundle_file *file, const struct yaml *node, struct error *err,
+                          const char *format, ...)
 {
     char what[400];
     va_list args;
@@ -20,8 +21,8 @@ enum status bundle_refuse(const struct bundle_file *file, const struct yaml *nod
     return error_set(err, STATUS_INVALID, "%s:%d: %s", file->path, node->line, what);
 }
 
-enum status bundle_text(const struct bundle_file *file, const struct yaml *map, const char *key, bool required, const char **out,
-                        struct error *err)
+enum status bundle_text(const struct bundle_file *file, const struct yaml *map, const char *key, bool required,
+                        const char **out, struct error *err)
 {
     const struct yaml *node = yaml_get(map, key);
     *out = NULL;
@@ -33,8 +34,8 @@ enum status bundle_text(const struct bundle_file *file, const struct yaml *map, 
     return STATUS_OK;
 }
 
-enum status bundle_word(const struct bundle_file *file, const struct yaml *map, const char *key, const char *const *words,
-                        size_t n, int *out, struct error *err)
+enum status bundle_word(const struct bundle_file *file, const struct yaml *map, const char *key,
+                        const char *const *words, size_t n, int *out, struct error *err)
 {
     const char *word;
     *out = -1;
@@ -52,7 +53,8 @@ enum status bundle_word(const struct bundle_file *file, const struct yaml *map, 
     for (size_t i = 0; i < n && !near; i++)
         buf_format(&list, "%s%s", i ? ", " : "", words[i]);
     status = bundle_refuse(file, yaml_get(map, key), err, "%s: there is no '%.60s'; %s%s%s", key, word,
-                           near ? "did you mean '" : "one of these is needed: ", near ? near : buf_text(&list), near ? "'?" : "");
+                           near ? "did you mean '" : "one of these is needed: ", near ? near : buf_text(&list),
+                           near ? "'?" : "");
     buf_free(&list);
     return status;
 }
@@ -84,7 +86,8 @@ enum status bundle_file_path(const struct bundle_file *file, const struct yaml *
     if (status != STATUS_OK)
         return status;
     if (!stays_inside(name))
-        return bundle_refuse(file, yaml_get(map, key), err, "%s: '%.120s' lies outside the bundle: copy it in", key, name);
+        return bundle_refuse(file, yaml_get(map, key), err, "%s: '%.120s' lies outside the bundle: copy it in", key,
+                             name);
     buf_format(path, "%s/%s", file->dir, name);
     return STATUS_OK;
 }

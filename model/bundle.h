@@ -27,24 +27,24 @@ enum { BUNDLE_REASONS_MAX = 64 };
 
 struct bundle {
     char *dir;
-    char *name;    /* "card-fraud" */
-    char *version; /* `version:` in the file, else the name of the directory */
-    char digest[65];       /* of all that the bundle names: sha256sum of the lines of hex digits of bundle.yaml's, the model
-                            * file's and, where there is one, the calibration table's SHA-256; hex */
+    char *name;      /* "card-fraud" */
+    char *version;   /* `version:` in the file, else the name of the directory */
+    char digest[65]; /* of all that the bundle names: sha256sum of the lines of hex digits of bundle.yaml's, the model
+                      * file's and, where there is one, the calibration table's SHA-256; hex */
     char model_digest[65]; /* SHA-256 of the model file, hex */
     struct schema *schema;
-    struct plan *plan;     /* columns: the model's inputs, in its order, then one for each reason */
-    size_t features;       /* columns that are the model's */
+    struct plan *plan; /* columns: the model's inputs, in its order, then one for each reason */
+    size_t features;   /* columns that are the model's */
     struct reason *reasons;
-    size_t reason_count;   /* at most BUNDLE_REASONS_MAX */
+    size_t reason_count; /* at most BUNDLE_REASONS_MAX */
     struct model *model;
-    uint32_t output;       /* which of the model's scores is the fraud score */
+    uint32_t output; /* which of the model's scores is the fraud score */
     struct calibration calibration;
     struct policy policy;
 };
 
-/* Loads and checks dir/bundle.yaml and all it names. Feature names are checked against the model file where that has any.
- * Messages are "file:line: what: what to do". STATUS_INVALID, STATUS_MISMATCH, STATUS_UNSUPPORTED, STATUS_NOT_FOUND,
- * STATUS_IO, STATUS_LIMIT, STATUS_NO_MEMORY. *out is owned: bundle_free. */
+/* Loads and checks dir/bundle.yaml and all it names. Feature names are checked against the model file where that has
+ * any. Messages are "file:line: what: what to do". STATUS_INVALID, STATUS_MISMATCH, STATUS_UNSUPPORTED,
+ * STATUS_NOT_FOUND, STATUS_IO, STATUS_LIMIT, STATUS_NO_MEMORY. *out is owned: bundle_free. */
 MUST_USE enum status bundle_load(const char *dir, struct bundle **out, struct error *err);
 void bundle_free(struct bundle *bundle);

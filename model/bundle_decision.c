@@ -8,8 +8,8 @@
 
 enum { TABLE_BYTES_MAX = 1 << 24 };
 
-static enum status read_number(const struct bundle_file *file, const struct yaml *map, const char *section, const char *key,
-                               double *out, struct error *err)
+static enum status read_number(const struct bundle_file *file, const struct yaml *map, const char *section,
+                               const char *key, double *out, struct error *err)
 {
     const struct yaml *node = yaml_get(map, key);
     if (!node)
@@ -25,7 +25,8 @@ static enum status make_room(struct calibration *c, size_t points, struct error 
 }
 
 /* points: [[score, calibrated], …] */
-static enum status read_points(const struct bundle_file *file, const struct yaml *points, struct calibration *c, struct error *err)
+static enum status read_points(const struct bundle_file *file, const struct yaml *points, struct calibration *c,
+                               struct error *err)
 {
     if (points->kind != YAML_LIST)
         return bundle_refuse(file, points, err, "points: a list of [score, calibrated score] is needed");
@@ -56,7 +57,8 @@ static bool read_pair(const char *line, const char *end, double *x, double *y)
 }
 
 /* Lines "score,calibrated", the first one may be a heading. */
-static enum status parse_table(const char *path, const char *text, const char *end, struct calibration *c, struct error *err)
+static enum status parse_table(const char *path, const char *text, const char *end, struct calibration *c,
+                               struct error *err)
 {
     size_t lines = 1;
     for (const char *p = text; p < end; p++)
@@ -72,17 +74,20 @@ static enum status parse_table(const char *path, const char *text, const char *e
         if (read_pair(line, stop, &c->x[c->points], &c->y[c->points]))
             c->points++;
         else if (number > 1 && !empty)
-            return error_set(err, STATUS_INVALID, "%s:%zu: two numbers are needed: score,calibrated score", path, number);
+            return error_set(err, STATUS_INVALID, "%s:%zu: two numbers are needed: score,calibrated score", path,
+                             number);
         line = stop + 1;
     }
     return STATUS_OK;
 }
 
-static enum status read_isotonic(struct bundle_file *file, const struct yaml *node, struct calibration *c, struct error *err)
+static enum status read_isotonic(struct bundle_file *file, const struct yaml *node, struct calibration *c,
+                                 struct error *err)
 {
     const struct yaml *points = yaml_get(node, "points");
     if (!points == !yaml_get(node, "file"))
-        return bundle_refuse(file, node, err, "an isotonic calibration needs its table: either 'points' or a CSV 'file'");
+        return bundle_refuse(file, node, err,
+                             "an isotonic calibration needs its table: either 'points' or a CSV 'file'");
     if (points)
         return read_points(file, points, c, err);
     struct buf content = {0}, path = {0};
@@ -103,13 +108,15 @@ static enum status read_platt(const struct bundle_file *file, const struct yaml 
                               struct calibration *c, struct error *err)
 {
     if (!info->has_margin || info->margins != info->scores)
-        return bundle_refuse(file, node, err,
-                             "platt works on the margin, which this model (%s) does not give for its score: use isotonic", info->format);
+        return bundle_refuse(
+            file, node, err,
+            "platt works on the margin, which this model (%s) does not give for its score: use isotonic", info->format);
     enum status status = read_number(file, node, "calibration", "a", &c->a, err);
     return status == STATUS_OK ? read_number(file, node, "calibration", "b", &c->b, err) : status;
 }
 
-static enum status read_calibration(struct bundle_file *file, const struct model_info *info, struct calibration *c, struct error *err)
+static enum status read_calibration(struct bundle_file *file, const struct model_info *info, struct calibration *c,
+                                    struct error *err)
 {
     static const char *const kinds[] = {"none", "platt", "isotonic"}; /* enum calibration_kind */
     static const char *const keys[][3] = {{"kind"}, {"kind", "a", "b"}, {"kind", "points", "file"}};
@@ -140,8 +147,9 @@ static enum status read_policy(const struct bundle_file *file, struct policy *po
     static const char *const known[] = {"review", "decline"};
     const struct yaml *node = yaml_get(file->root, "policy");
     if (!node || node->kind != YAML_MAP || node->size == 0)
-        return bundle_refuse(file, node ? node : file->root, err,
-                             "'policy' is missing: the scores from which to review and decline, {review: 0.65, decline: 0.9}");
+        return bundle_refuse(
+            file, node ? node : file->root, err,
+            "'policy' is missing: the scores from which to review and decline, {review: 0.65, decline: 0.9}");
     enum status status = yaml_known_keys(node, file->path, known, sizeof known / sizeof *known, err);
     *policy = (struct policy){.review = INFINITY, .decline = INFINITY};
     if (status == STATUS_OK && yaml_get(node, "decline"))

@@ -6,12 +6,16 @@
 
 static struct feature_source source_at(const struct bundle_file *file, const char *name, const struct yaml *expression)
 {
-    return (struct feature_source){.name = name, .expression = expression->text, .file = file->path, .line = expression->line,
+    return (struct feature_source){.name = name,
+                                   .expression = expression->text,
+                                   .file = file->path,
+                                   .line = expression->line,
                                    .column = expression->column + (expression->quoted ? 1 : 0)};
 }
 
 /* - name: expression */
-static enum status read_feature(const struct bundle_file *file, const struct yaml *item, struct feature_source *out, struct error *err)
+static enum status read_feature(const struct bundle_file *file, const struct yaml *item, struct feature_source *out,
+                                struct error *err)
 {
     if (item->kind != YAML_MAP || item->size != 1 || item->items[0].kind != YAML_SCALAR)
         return bundle_refuse(file, item, err, "a feature is one line '- name: expression'");
@@ -64,7 +68,8 @@ enum status bundle_read_features(const struct bundle_file *file, struct bundle *
 {
     const struct yaml *features = yaml_get(file->root, "features"), *reasons = yaml_get(file->root, "reasons");
     if (!features || features->kind != YAML_LIST || features->size == 0)
-        return bundle_refuse(file, features ? features : file->root, err, "'features' is missing: a list of '- name: expression'");
+        return bundle_refuse(file, features ? features : file->root, err,
+                             "'features' is missing: a list of '- name: expression'");
     if (reasons && reasons->kind != YAML_LIST)
         return bundle_refuse(file, reasons, err, "reasons: a list of {code, when, text} is needed");
     size_t count = reasons ? reasons->size : 0;

@@ -1,6 +1,7 @@
 /*
- * The model of bundle.yaml, and whether the features are what it was trained on. A model that gets its inputs in another
- * order scores all the same, and wrongly: so count, names and order are checked, and the message says what differs.
+ * The model of bundle.yaml, and whether the features are what it was trained on. A model that gets its inputs in
+ * another order scores all the same, and wrongly: so count, names and order are checked, and the message says what
+ * differs.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,8 +28,8 @@ static enum status load(struct bundle_file *file, const struct yaml *node, struc
     if (status != STATUS_OK)
         return status;
     struct seen seen = {.file = file, .bundle = b};
-    struct model_options options = {.trees = which < 0 ? MODEL_TREES_ALL : (enum model_trees)which, .seen = note_model,
-                                    .seen_context = &seen};
+    struct model_options options = {
+        .trees = which < 0 ? MODEL_TREES_ALL : (enum model_trees)which, .seen = note_model, .seen_context = &seen};
     struct buf path = {0};
     status = bundle_file_path(file, node, "file", &path, err);
     if (status == STATUS_OK) {
@@ -40,33 +41,37 @@ static enum status load(struct bundle_file *file, const struct yaml *node, struc
     if (status != STATUS_OK)
         return status;
     if (options.trees == MODEL_TREES_BEST && model_info(b->model)->best_iteration < 0)
-        return bundle_refuse(file, yaml_get(node, "trees"), err, "trees: the model has no best iteration, since it was trained without "
-                                                                 "early stopping: leave 'trees' out");
+        return bundle_refuse(file, yaml_get(node, "trees"), err,
+                             "trees: the model has no best iteration, since it was trained without "
+                             "early stopping: leave 'trees' out");
     return STATUS_OK;
 }
 
 /* Which of several scores is the fraud score. */
-static enum status read_output(const struct bundle_file *file, const struct yaml *node, struct bundle *b, struct error *err)
+static enum status read_output(const struct bundle_file *file, const struct yaml *node, struct bundle *b,
+                               struct error *err)
 {
     const struct yaml *output = yaml_get(node, "output");
     uint32_t scores = model_info(b->model)->scores;
     if (!output && scores == 1)
         return STATUS_OK;
     if (!output)
-        return bundle_refuse(file, node, err, "the model gives %u scores: say with 'output' which is that of fraud, 0 to %u", scores,
+        return bundle_refuse(file, node, err,
+                             "the model gives %u scores: say with 'output' which is that of fraud, 0 to %u", scores,
                              scores - 1);
     double value;
     enum status status = yaml_double(output, file->path, "output", &value, err);
     if (status != STATUS_OK)
         return status;
     if (!(value >= 0 && value < scores) || value != (double)(uint32_t)value)
-        return bundle_refuse(file, output, err, "output: %g is not one of the model's scores, 0 to %u", value, scores - 1);
+        return bundle_refuse(file, output, err, "output: %g is not one of the model's scores, 0 to %u", value,
+                             scores - 1);
     b->output = (uint32_t)value;
     return STATUS_OK;
 }
 
-/* Names that a library makes up where the training data had none: Column_0 (LightGBM), f0 (XGBoost), 0 (pandas). They say
- * nothing about what the columns are. */
+/* Names that a library makes up where the training data had none: Column_0 (LightGBM), f0 (XGBoost), 0 (pandas). They
+ * say nothing about what the columns are. */
 static bool made_up(const struct model_info *info)
 {
     static const char *const heads[] = {"Column_", "f", ""};
@@ -126,15 +131,15 @@ static enum status check_columns(const struct bundle_file *file, const struct bu
         describe_difference(b, info, &difference);
     enum status status = STATUS_OK;
     if (b->features != info->features) {
-        status = bundle_refuse(file, at, err, "the features give %zu columns, the model takes %u%s", b->features, info->features,
-                               buf_text(&difference));
+        status = bundle_refuse(file, at, err, "the features give %zu columns, the model takes %u%s", b->features,
+                               info->features, buf_text(&difference));
     }
     for (size_t i = 0; named && status == STATUS_OK && i < b->features; i++) {
         const char *ours = plan_column_name(b->plan, i), *theirs = info->feature_names[i];
         at = &features->items[plan_column_source(b->plan, i)];
         if (strcmp(ours, theirs) != 0)
-            status = bundle_refuse(file, at, err, "column %zu is '%.60s', the model's is '%.60s'%s", i + 1, ours, theirs,
-                                   buf_text(&difference));
+            status = bundle_refuse(file, at, err, "column %zu is '%.60s', the model's is '%.60s'%s", i + 1, ours,
+                                   theirs, buf_text(&difference));
     }
     buf_free(&difference);
     return status == STATUS_OK ? STATUS_OK : STATUS_MISMATCH;

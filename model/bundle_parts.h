@@ -14,20 +14,20 @@ struct bundle_file {
 };
 
 /* "path:line: what" into err; returns STATUS_INVALID. */
-enum status bundle_refuse(const struct bundle_file *file, const struct yaml *node, struct error *err, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+enum status bundle_refuse(const struct bundle_file *file, const struct yaml *node, struct error *err,
+                          const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* The text of a scalar under key; NULL and STATUS_OK where it is absent and not required. */
 MUST_USE enum status bundle_text(const struct bundle_file *file, const struct yaml *map, const char *key, bool required,
                                  const char **out, struct error *err);
 
-/* The position of the word under key in words[n]; -1 where the key is absent. Another word is refused with the nearest. */
+/* The position in words[n] of the word under key; -1 where the key is absent. Others are refused with the nearest. */
 MUST_USE enum status bundle_word(const struct bundle_file *file, const struct yaml *map, const char *key,
                                  const char *const *words, size_t n, int *out, struct error *err);
 
 /* The path of the file of the bundle whose name stands under key, appended to path. Names that lead out are refused. */
-MUST_USE enum status bundle_file_path(const struct bundle_file *file, const struct yaml *map, const char *key, struct buf *path,
-                                      struct error *err);
+MUST_USE enum status bundle_file_path(const struct bundle_file *file, const struct yaml *map, const char *key,
+                                      struct buf *path, struct error *err);
 /* Notes the digest of a file's content, and gives it as 64 hex digits and a NUL. */
 void bundle_note_digest(struct bundle_file *file, const char *data, size_t len, char out[65]);
 

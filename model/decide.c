@@ -10,9 +10,11 @@ static enum status check_platt(const struct calibration *c, struct error *err)
     if (!isfinite(c->a) || !isfinite(c->b))
         return error_set(err, STATUS_INVALID, "platt: a and b must be finite");
     if (c->a >= 0)
-        return error_set(err, STATUS_INVALID,
-                         "platt: a is %g but must be below 0: the score is 1 / (1 + exp(a * margin + b)), so another sign "
-                         "would turn good into bad", c->a);
+        return error_set(
+            err, STATUS_INVALID,
+            "platt: a is %g but must be below 0: the score is 1 / (1 + exp(a * margin + b)), so another sign "
+            "would turn good into bad",
+            c->a);
     return STATUS_OK;
 }
 
@@ -26,11 +28,11 @@ static enum status check_isotonic(const struct calibration *c, struct error *err
         if (!(c->y[i] >= 0 && c->y[i] <= 1))
             return error_set(err, STATUS_INVALID, "isotonic: point %zu: y is %g, outside 0 to 1", i + 1, c->y[i]);
         if (i > 0 && !(c->x[i] > c->x[i - 1]))
-            return error_set(err, STATUS_INVALID, "isotonic: point %zu: x is %g, not above the %g before it", i + 1, c->x[i],
-                             c->x[i - 1]);
+            return error_set(err, STATUS_INVALID, "isotonic: point %zu: x is %g, not above the %g before it", i + 1,
+                             c->x[i], c->x[i - 1]);
         if (i > 0 && !(c->y[i] >= c->y[i - 1]))
-            return error_set(err, STATUS_INVALID, "isotonic: point %zu: y is %g, below the %g before it", i + 1, c->y[i],
-                             c->y[i - 1]);
+            return error_set(err, STATUS_INVALID, "isotonic: point %zu: y is %g, below the %g before it", i + 1,
+                             c->y[i], c->y[i - 1]);
     }
     return STATUS_OK;
 }

@@ -2,8 +2,8 @@
  * YAML by libyaml's events, gathered into a tree.
  *
  * libyaml scans and checks the syntax; what is ours are the rules a configuration keeps: one document, plain data (no
- * anchors, aliases or tags), text keys that occur once in their map, bounded depth and bounded maps. The recursion below is
- * bounded by DEPTH_MAX, the memory by FILE_BYTES_MAX, and the search for repeated keys by KEYS_MAX.
+ * anchors, aliases or tags), text keys that occur once in their map, bounded depth and bounded maps. The recursion
+ * below is bounded by DEPTH_MAX, the memory by FILE_BYTES_MAX, and the search for repeated keys by KEYS_MAX.
  */
 #include "model/base/yaml.h"
 
@@ -121,8 +121,9 @@ static enum status check_plain(const struct reader *r, const yaml_event_t *event
         tag = event->data.mapping_start.tag;
         break;
     default:
-        return fail_at(r, event->start_mark, STATUS_INVALID,
-                       "aliases ('*name') are not supported: write the value itself (a text that begins with '*' needs quotes)");
+        return fail_at(
+            r, event->start_mark, STATUS_INVALID,
+            "aliases ('*name') are not supported: write the value itself (a text that begins with '*' needs quotes)");
     }
     if (anchor)
         return fail_at(r, event->start_mark, STATUS_INVALID,
@@ -195,7 +196,8 @@ static enum status collection(struct reader *r, int depth, struct yaml *node)
     }
 }
 
-/* Reads the node that begins with *event into *out, which is zeroed; what it holds after a failure is freed by the owner. */
+/* Reads the node that begins with *event into *out, which is zeroed; what it holds after a failure is freed by the
+ * owner. */
 static enum status node_from(struct reader *r, const yaml_event_t *event, int depth, struct yaml *out)
 {
     enum status status = check_plain(r, event);
@@ -282,7 +284,8 @@ const struct yaml *yaml_get(const struct yaml *node, const char *key)
 }
 
 /* STATUS_INVALID with what is there instead of `needed`. */
-static enum status not_a(const char *needed, const struct yaml *node, const char *path, const char *what, struct error *err)
+static enum status not_a(const char *needed, const struct yaml *node, const char *path, const char *what,
+                         struct error *err)
 {
     if (node->kind != YAML_SCALAR)
         return error_set(err, STATUS_INVALID, "%s:%d: %s: %s is needed, found a %s", path, node->line, what, needed,
@@ -318,7 +321,8 @@ enum status yaml_bool(const struct yaml *node, const char *path, const char *wha
     return not_a("true or false", node, path, what, err);
 }
 
-enum status yaml_known_keys(const struct yaml *map, const char *path, const char *const *known, size_t n, struct error *err)
+enum status yaml_known_keys(const struct yaml *map, const char *path, const char *const *known, size_t n,
+                            struct error *err)
 {
     if (map->kind != YAML_MAP)
         return error_set(err, STATUS_INVALID, "%s:%d: a map (key: value) is needed here", path, map->line);
@@ -336,8 +340,8 @@ enum status yaml_known_keys(const struct yaml *map, const char *path, const char
         struct buf list = {0};
         for (size_t k = 0; k < n; k++)
             buf_format(&list, "%s%s", k ? ", " : "", known[k]);
-        enum status status = error_set(err, STATUS_INVALID, "%s:%d:%d: unknown key '%.80s'; known here: %s", path, key->line,
-                                       key->column, key->text, buf_text(&list));
+        enum status status = error_set(err, STATUS_INVALID, "%s:%d:%d: unknown key '%.80s'; known here: %s", path,
+                                       key->line, key->column, key->text, buf_text(&list));
         buf_free(&list);
         return status;
     }

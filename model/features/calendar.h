@@ -1,8 +1,8 @@
 /*
  * Parts of a date and a time of day, from seconds since 1970-01-01 (of UTC, or of a zone's clocks: see zone.h).
  *
- * Times before 1970 count backwards as the calendar does. NaN, and what is more than about 30,000 years away (a field that
- * holds something else), has no date: NaN.
+ * Times before 1970 count backwards as the calendar does. NaN, and what is more than about 30,000 years away (a field
+ * that holds something else), has no date: NaN.
  */
 #pragma once
 

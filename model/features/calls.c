@@ -25,7 +25,7 @@ enum { FUNCTION_COUNT = sizeof functions / sizeof *functions };
 
 struct call {
     const struct function *function;
-    uint32_t at; /* of the name */
+    uint32_t at;                     /* of the name */
     const struct operand *arguments; /* [count] */
     size_t count;
 };
@@ -55,10 +55,13 @@ static bool check_count(struct compiler *c, const struct call *call)
         return true;
     const char *plural = f->least == 1 && f->most == 1 ? "" : "s";
     if (f->most == f->least)
-        return complain(c, call->at, "%s takes %zu argument%s, not %zu: %s", f->name, f->least, plural, call->count, f->signature);
+        return complain(c, call->at, "%s takes %zu argument%s, not %zu: %s", f->name, f->least, plural, call->count,
+                        f->signature);
     if (f->most == 0)
-        return complain(c, call->at, "%s takes at least %zu arguments, not %zu: %s", f->name, f->least, call->count, f->signature);
-    return complain(c, call->at, "%s takes %zu to %zu arguments, not %zu: %s", f->name, f->least, f->most, call->count, f->signature);
+        return complain(c, call->at, "%s takes at least %zu arguments, not %zu: %s", f->name, f->least, call->count,
+                        f->signature);
+    return complain(c, call->at, "%s takes %zu to %zu arguments, not %zu: %s", f->name, f->least, f->most, call->count,
+                    f->signature);
 }
 
 static bool numeric(struct compiler *c, const struct call *call, struct operand *out)
@@ -72,7 +75,8 @@ static bool numeric(struct compiler *c, const struct call *call, struct operand 
     if (call->function->op == OP_CLIP) {
         const struct value_made *low = &c->values[values[1]], *high = &c->values[values[2]];
         if (low->instruction.op == OP_CONSTANT && high->instruction.op == OP_CONSTANT && low->constant > high->constant)
-            return complain(c, call->arguments[1].at, "clip: low (%g) lies above high (%g)", low->constant, high->constant);
+            return complain(c, call->arguments[1].at, "clip: low (%g) lies above high (%g)", low->constant,
+                            high->constant);
     }
     const struct instruction i = {.op = (uint16_t)call->function->op, .a = values[0], .b = values[1], .c = values[2]};
     return value_add(c, call->at, i, &out->value);
@@ -106,7 +110,8 @@ static bool select_one(struct compiler *c, const struct call *call, struct opera
     if (!parse_need_number(c, &arguments[0], false) || !alike(c, &arguments[1], &arguments[2]))
         return false;
     out->kind = arguments[1].kind;
-    const struct instruction i = {.op = OP_SELECT, .a = arguments[0].value, .b = arguments[1].value, .c = arguments[2].value};
+    const struct instruction i = {
+        .op = OP_SELECT, .a = arguments[0].value, .b = arguments[1].value, .c = arguments[2].value};
     return value_add(c, call->at, i, &out->value);
 }
 
@@ -158,8 +163,8 @@ static bool constant_argument(struct compiler *c, const struct operand *argument
 }
 
 /* onehot and lookup: arguments[1..] as words, a text every `step` of them; values where wanted. */
-static bool read_words(struct compiler *c, const struct call *call, size_t step, struct span *texts, double *values, char *text,
-                       uint32_t *n)
+static bool read_words(struct compiler *c, const struct call *call, size_t step, struct span *texts, double *values,
+                       char *text, uint32_t *n)
 {
     *n = 0;
     for (size_t i = 1; i + step - 1 < call->count; i += step, ++*n) {

@@ -49,7 +49,8 @@ static bool add_columns(struct compiler *c, const struct named *named, struct co
             uint16_t value;
             buf_clear(&name);
             column_name(c, named, i, &name);
-            ok = value_add(c, 0, (struct instruction){.op = OP_PICK, .a = operand->value, .index = (uint16_t)i}, &value) &&
+            ok = value_add(c, 0, (struct instruction){.op = OP_PICK, .a = operand->value, .index = (uint16_t)i},
+                           &value) &&
                  add_column(c, columns, &name, value);
         }
     }
@@ -83,10 +84,12 @@ static bool compile_condition(struct compiler *c, const struct feature_source *s
     c->source = source;
     struct named named = {.name = source->name};
     struct instruction truth = {.op = OP_NE}; /* a comparison: 0 for a missing condition */
-    if (!check_name(c, source->name) || !parse_expression(c, &named.operand) || !parse_need_number(c, &named.operand, false))
+    if (!check_name(c, source->name) || !parse_expression(c, &named.operand) ||
+        !parse_need_number(c, &named.operand, false))
         return false;
     truth.a = named.operand.value;
-    return value_constant(c, 0, 0, &truth.b) && value_add(c, 0, truth, &named.operand.value) && add_columns(c, &named, columns);
+    return value_constant(c, 0, 0, &truth.b) && value_add(c, 0, truth, &named.operand.value) &&
+           add_columns(c, &named, columns);
 }
 
 /* Marks the values that the columns need, from the last to the first: operands stand before what uses them. */
@@ -164,8 +167,8 @@ static bool compile_all(struct compiler *c, const struct feature_source *conditi
 }
 
 enum status plan_compile_with_conditions(const struct schema *schema, const struct feature_source *sources, size_t n,
-                                         const struct feature_source *conditions, size_t condition_count, struct plan **out,
-                                         struct error *err)
+                                         const struct feature_source *conditions, size_t condition_count,
+                                         struct plan **out, struct error *err)
 {
     *out = NULL;
     if (n > FEATURES_MAX || condition_count > FEATURES_MAX)

@@ -1,9 +1,9 @@
 /*
  * The compiler of feature expressions, between its files. Private to model/features.
  *
- *     lexer ─► parse.c: grammar by precedence, one pass ─► values.c: each operation once, constants folded ─► compile.c:
- *                 │                                          unused values left out, registers numbered
- *                 └─ calls.c: functions
+ *     lexer ─► parse.c: grammar by precedence, one pass ─► values.c: each operation once, constants folded ─►
+ * compile.c: │                                          unused values left out, registers numbered └─ calls.c:
+ * functions
  *
  * There is no syntax tree: while parsing, every subexpression becomes an operand that names the value it computes.
  */
@@ -48,7 +48,7 @@ struct named {
 
 struct compiler {
     const struct schema *schema;
-    struct plan *plan; /* words and zones go there as they come up */
+    struct plan *plan;         /* words and zones go there as they come up */
     struct value_made *values; /* [value_count], room for PLAN_REGISTERS_MAX */
     uint32_t value_count;
     struct named *named; /* features above; [named_count] */
@@ -67,7 +67,7 @@ struct compiler {
     struct error *err;
 };
 
-/* complain.c: records STATUS_INVALID and a message with place, expression and a caret under byte `at`; returns false. */
+/* complain.c: records STATUS_INVALID and a message with place, expression and a caret at byte `at`; returns false. */
 bool complain(struct compiler *c, uint32_t at, const char *format, ...) __attribute__((format(printf, 3, 4)));
 bool complain_memory(struct compiler *c);
 
@@ -91,7 +91,7 @@ unsigned op_registers(enum op op);
 /* values.c: a value for an instruction or constant, an earlier one where it is the same. at: for "too long". */
 bool value_add(struct compiler *c, uint32_t at, struct instruction instruction, uint16_t *out);
 bool value_constant(struct compiler *c, uint32_t at, double constant, uint16_t *out);
-/* values.c: the number of a set of words (taken; also on failure) among the plan's, an earlier one where it is equal. */
+/* values.c: the number of a set of words among the plan's, an earlier one where equal. Takes words, also on failure. */
 bool value_words(struct compiler *c, struct words *words, uint16_t *out);
 bool value_zone(struct compiler *c, uint32_t at, const char *name, uint16_t *out);
 /* values.c: one text as a set of words. */

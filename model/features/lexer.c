@@ -108,9 +108,9 @@ struct token lexer_next(struct lexer *l)
         char text[3];
         enum token_kind kind;
     } symbols[] = {
-        {"<=", TOKEN_LE}, {">=", TOKEN_GE},    {"==", TOKEN_EQ},   {"!=", TOKEN_NE},   {"<", TOKEN_LT},    {">", TOKEN_GT},
-        {"+", TOKEN_PLUS}, {"-", TOKEN_MINUS}, {"*", TOKEN_STAR}, {"/", TOKEN_SLASH}, {"(", TOKEN_OPEN}, {")", TOKEN_CLOSE},
-        {",", TOKEN_COMMA},
+        {"<=", TOKEN_LE},  {">=", TOKEN_GE},   {"==", TOKEN_EQ},   {"!=", TOKEN_NE},  {"<", TOKEN_LT},
+        {">", TOKEN_GT},   {"+", TOKEN_PLUS},  {"-", TOKEN_MINUS}, {"*", TOKEN_STAR}, {"/", TOKEN_SLASH},
+        {"(", TOKEN_OPEN}, {")", TOKEN_CLOSE}, {",", TOKEN_COMMA},
     };
     while (l->at < l->len && strchr(" \t\r\n", l->text[l->at]))
         l->at++;

@@ -44,7 +44,8 @@ struct lexer {
 
 struct token lexer_next(struct lexer *lexer);
 
-/* What is between the quotes of a STRING, escapes undone; out has room for token.end - token.at bytes. Returns the length. */
+/* What is between the quotes of a STRING, escapes undone; out has room for token.end - token.at bytes. Returns the
+ * length. */
 uint32_t lexer_string(const struct lexer *lexer, struct token token, char *out);
 
 /* The token's text as it stands. */

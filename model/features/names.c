@@ -60,7 +60,8 @@ static bool feature_operand(struct compiler *c, uint32_t at, struct span name, b
         if (column < 0)
             continue;
         *out = (struct operand){.kind = OPERAND_NUMBER, .at = at};
-        return value_add(c, at, (struct instruction){.op = OP_PICK, .a = named->operand.value, .index = (uint16_t)column},
+        return value_add(c, at,
+                         (struct instruction){.op = OP_PICK, .a = named->operand.value, .index = (uint16_t)column},
                          &out->value);
     }
     *found = false;
@@ -127,6 +128,8 @@ bool parse_name(struct compiler *c, struct token name, struct operand *out)
     if (!field_operand(c, name.at, field, out))
         return false;
     /* `amount: amount` and `channel: onehot(channel, …)` leave no doubt; `amount: log1p(amount)` does. */
-    bool alike = !found || feature.kind == OPERAND_COLUMNS || (feature.kind == out->kind && feature.value == out->value);
-    return alike || complain(c, name.at, "'%s' is a field and also a feature above with another value: rename one of them", word);
+    bool alike =
+        !found || feature.kind == OPERAND_COLUMNS || (feature.kind == out->kind && feature.value == out->value);
+    return alike || complain(c, name.at,
+                             "'%s' is a field and also a feature above with another value: rename one of them", word);
 }

@@ -54,11 +54,13 @@ bool parse_need_number(struct compiler *c, const struct operand *operand, bool t
     case OPERAND_NUMBER:
         return true;
     case OPERAND_TIME:
-        return time_too || complain(c, operand->at, "a number is needed here, this is a time (hour, weekday … give numbers)");
+        return time_too ||
+               complain(c, operand->at, "a number is needed here, this is a time (hour, weekday … give numbers)");
     case OPERAND_TEXT: {
         const struct field *f = schema_field(c->schema, operand->field);
         const char *type = field_type_name(f->type);
-        return complain(c, operand->at, "a number is needed here, '%s' is %s %s: compare it (%s == \"...\"), or use onehot or lookup",
+        return complain(c, operand->at,
+                        "a number is needed here, '%s' is %s %s: compare it (%s == \"...\"), or use onehot or lookup",
                         f->name, f->type == FIELD_ID ? "an" : "a", type, f->name);
     }
     case OPERAND_STRING:
@@ -70,8 +72,8 @@ bool parse_need_number(struct compiler *c, const struct operand *operand, bool t
 }
 
 /* Which of the numbers and times may be added, subtracted or compared, and what comes of it. */
-static bool check_times(struct compiler *c, const struct binary *b, uint32_t at, const struct operand *l, const struct operand *r,
-                        enum operand_kind *kind)
+static bool check_times(struct compiler *c, const struct binary *b, uint32_t at, const struct operand *l,
+                        const struct operand *r, enum operand_kind *kind)
 {
     bool left = l->kind == OPERAND_TIME, right = r->kind == OPERAND_TIME;
     bool comparison = b->level == LEVEL_COMPARE, minus = b->op == OP_SUBTRACT, plus = b->op == OP_ADD;
@@ -81,7 +83,8 @@ static bool check_times(struct compiler *c, const struct binary *b, uint32_t at,
     *kind = OPERAND_TIME;
     if ((left && !right && (plus || minus)) || (right && !left && plus))
         return true;
-    return complain(c, at, "'%s' is not possible with a time: times can be compared and subtracted, and seconds added", b->text);
+    return complain(c, at, "'%s' is not possible with a time: times can be compared and subtracted, and seconds added",
+                    b->text);
 }
 
 /* == and != of texts: field with text, or field with field. */
@@ -102,7 +105,8 @@ static bool compare_texts(struct compiler *c, const struct binary *b, uint32_t a
     }
     const struct operand *text = l->kind == OPERAND_TEXT ? l : r, *string = l->kind == OPERAND_TEXT ? r : l;
     struct instruction match = {.op = OP_MATCH, .index = text->field};
-    struct instruction compare = {.op = b->op == OP_EQ ? OP_EQ : OP_LT}; /* position 0: it is the text; -1: another; NaN: none */
+    struct instruction compare = {
+        .op = b->op == OP_EQ ? OP_EQ : OP_LT}; /* position 0: it is the text; -1: another; NaN: none */
     return value_string(c, string->token, &match.table) && value_add(c, at, match, &compare.a) &&
            value_constant(c, at, 0, &compare.b) && value_add(c, at, compare, &out->value);
 }
@@ -113,8 +117,8 @@ static bool is_text(const struct operand *operand)
 }
 
 /* The value of `l op r`; at: of the operator. */
-static bool apply(struct compiler *c, const struct binary *b, uint32_t at, const struct operand *l, const struct operand *r,
-                  struct operand *out)
+static bool apply(struct compiler *c, const struct binary *b, uint32_t at, const struct operand *l,
+                  const struct operand *r, struct operand *out)
 {
     struct operand result = {.kind = OPERAND_NUMBER, .at = l->at};
     bool ok;
@@ -122,7 +126,8 @@ static bool apply(struct compiler *c, const struct binary *b, uint32_t at, const
         ok = compare_texts(c, b, at, l, r, &result);
     } else {
         bool times = b->level == LEVEL_COMPARE || b->level == LEVEL_SUM || b->level == LEVEL_PRODUCT;
-        ok = parse_need_number(c, l, times) && parse_need_number(c, r, times) && check_times(c, b, at, l, r, &result.kind) &&
+        ok = parse_need_number(c, l, times) && parse_need_number(c, r, times) &&
+             check_times(c, b, at, l, r, &result.kind) &&
              value_add(c, at, (struct instruction){.op = (uint16_t)b->op, .a = l->value, .b = r->value}, &result.value);
     }
     *out = result;

@@ -7,13 +7,14 @@
  *     country_risk: lookup(country, "BR", 0.3, "DE", 0.1, 0.2)  -- pairs, then the value for all others
  *
  * An expression may use the fields of the schema and the features above it. A plan is a list of instructions over
- * registers of doubles; it runs per transaction without allocation or recursion, in double, without contraction, and each
- * column is converted once to the model's input type. A missing value is NaN; arithmetic and functions pass it on, a
- * comparison with it is 0 (`missing(x)` asks for it). A plan is immutable: any thread may run it.
+ * registers of doubles; it runs per transaction without allocation or recursion, in double, without contraction, and
+ * each column is converted once to the model's input type. A missing value is NaN; arithmetic and functions pass it on,
+ * a comparison with it is 0 (`missing(x)` asks for it). A plan is immutable: any thread may run it.
  *
  * Features with state of their own per key (count, mean … over a window) fit in as values of the transaction: the stage
- * that admits it reads each window that the plan names from the key's ring, once, into the transaction beside its fields;
- * an instruction like FIELD brings such a value into a register. So a plan stays a pure function of the transaction.
+ * that admits it reads each window that the plan names from the key's ring, once, into the transaction beside its
+ * fields; an instruction like FIELD brings such a value into a register. So a plan stays a pure function of the
+ * transaction.
  */
 #pragma once
 
@@ -32,18 +33,18 @@ struct feature_source {
 
 struct plan;
 
-/* Compiles sources[n]. On STATUS_INVALID err holds file:line:column, what is wrong, the expression and a caret under the
- * spot, with the nearest name for an unknown one. *out is owned: plan_free. The schema must outlive the plan. */
+/* Compiles sources[n]. On STATUS_INVALID err holds file:line:column, what is wrong, the expression and a caret under
+ * the spot, with the nearest name for an unknown one. *out is owned: plan_free. The schema must outlive the plan. */
 MUST_USE enum status plan_compile(const struct schema *schema, const struct feature_source *sources, size_t n,
                                   struct plan **out, struct error *err);
 void plan_free(struct plan *plan);
 
-/* As plan_compile, with conditions (reasons) as further columns after those of the features: 1 where the condition is true,
- * 0 where it is false or missing. They may use fields and features, in full precision, but not one another; their names
- * may be the same as a feature's. */
-MUST_USE enum status plan_compile_with_conditions(const struct schema *schema, const struct feature_source *sources, size_t n,
-                                                  const struct feature_source *conditions, size_t condition_count,
-                                                  struct plan **out, struct error *err);
+/* As plan_compile, with conditions (reasons) as further columns after those of the features: 1 where the condition is
+ * true, 0 where it is false or missing. They may use fields and features, in full precision, but not one another; their
+ * names may be the same as a feature's. */
+MUST_USE enum status plan_compile_with_conditions(const struct schema *schema, const struct feature_source *sources,
+                                                  size_t n, const struct feature_source *conditions,
+                                                  size_t condition_count, struct plan **out, struct error *err);
 
 /* Columns of the row: one a feature, more for onehot; then one a condition. */
 size_t plan_columns(const struct plan *plan);

@@ -3,8 +3,9 @@
  *
  *     registers   [ constants … | value of code[0] | value of code[1] | … ]
  *
- * Every instruction writes a register of its own, the next one: no register is written twice, so equal subexpressions are
- * one instruction, and there is no register allocation to get wrong. A feature's column names the register that holds it.
+ * Every instruction writes a register of its own, the next one: no register is written twice, so equal subexpressions
+ * are one instruction, and there is no register allocation to get wrong. A feature's column names the register that
+ * holds it.
  */
 #pragma once
 
@@ -34,7 +35,7 @@ struct instruction {
 };
 
 struct plan {
-    double *constants; /* [constant_count] */
+    double *constants;        /* [constant_count] */
     struct instruction *code; /* [code_count] */
     uint32_t constant_count, code_count;
     uint16_t *columns;        /* [column_count] registers */

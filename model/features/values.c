@@ -43,7 +43,8 @@ bool value_constant(struct compiler *c, uint32_t at, double constant, uint16_t *
 
 static bool same(const struct instruction *a, const struct instruction *b)
 {
-    return a->op == b->op && a->a == b->a && a->b == b->b && a->c == b->c && a->index == b->index && a->table == b->table;
+    return a->op == b->op && a->a == b->a && a->b == b->b && a->c == b->c && a->index == b->index &&
+           a->table == b->table;
 }
 
 bool value_add(struct compiler *c, uint32_t at, struct instruction instruction, uint16_t *out)

@@ -57,8 +57,8 @@ static enum status read_header(struct reader *r, uint64_t counts[COUNTS], int *v
 /* Bytes of the block after a header; times take `width` bytes. Counts are below 2^32, so this can't overflow. */
 static uint64_t block_bytes(const uint64_t counts[COUNTS], uint64_t width)
 {
-    return counts[COUNT_TIME] * (width + 1) + counts[COUNT_TYPE] * 6 + counts[COUNT_CHAR] + counts[COUNT_LEAP] * (width + 4) +
-           counts[COUNT_ISSTD] + counts[COUNT_ISUT];
+    return counts[COUNT_TIME] * (width + 1) + counts[COUNT_TYPE] * 6 + counts[COUNT_CHAR] +
+           counts[COUNT_LEAP] * (width + 4) + counts[COUNT_ISSTD] + counts[COUNT_ISUT];
 }
 
 static bool add(struct zone *zone, int64_t from, int32_t offset)
@@ -104,7 +104,8 @@ static enum status write_out(const struct reader *r, const struct zone_rule *rul
         int64_t standard = zone_change_utc(&rule->to_standard, year, rule->summer);
         bool summer_first = summer < standard;
         int64_t at[2] = {summer_first ? summer : standard, summer_first ? standard : summer};
-        int32_t offset[2] = {summer_first ? rule->summer : rule->standard, summer_first ? rule->standard : rule->summer};
+        int32_t offset[2] = {summer_first ? rule->summer : rule->standard,
+                             summer_first ? rule->standard : rule->summer};
         for (int i = 0; i < 2; i++) {
             /* "All year summer" is written as two changes that touch: the second of them stands for both. */
             if (zone->count > 1 && zone->from[zone->count - 1] == at[i] && at[i] > last)
@@ -149,7 +150,8 @@ static enum status read_file(struct reader *r, struct zone *zone)
     if (block_bytes(counts, 8) > (uint64_t)(r->end - r->at))
         return damaged(r, "it is cut short");
     if (counts[COUNT_LEAP] > 0)
-        return error_set(r->err, STATUS_UNSUPPORTED, "zone '%s': counts leap seconds, which transaction times do not", r->name);
+        return error_set(r->err, STATUS_UNSUPPORTED, "zone '%s': counts leap seconds, which transaction times do not",
+                         r->name);
     status = read_changes(r, counts, zone);
     r->at += block_bytes(counts, 8);
     return status == STATUS_OK ? read_footer(r, zone) : status;
@@ -205,11 +207,13 @@ static enum status unknown(const char *name, struct error *err)
     }
     enum status status = STATUS_NOT_FOUND;
     if (!installed)
-        error_set(err, status, "unknown zone '%s', or no zones here: the package tzdata brings them to " ZONE_DIRECTORY, name);
+        error_set(err, status, "unknown zone '%s', or no zones here: the package tzdata brings them to " ZONE_DIRECTORY,
+                  name);
     else if (near)
         error_set(err, status, "unknown zone '%s'; did you mean '%s'?", name, near);
     else
-        error_set(err, status, "unknown zone '%s'; a name of the IANA database is needed, such as 'Europe/Berlin'", name);
+        error_set(err, status, "unknown zone '%s'; a name of the IANA database is needed, such as 'Europe/Berlin'",
+                  name);
     buf_free(&table);
     return status;
 }

@@ -4,8 +4,9 @@
  *     tzdata file (RFC 8536) ─► explicit changes ┐
  *     its footer rule (POSIX TZ) ─► two a year ──┴─► one sorted table ─► zone_local: a binary search
  *
- * The system's tzdata is read at load, by a reader of our own: the C library's would have to switch the zone of the whole
- * process. The footer's rule is written out to the last year that a transaction can be of, so that running knows one table.
+ * The system's tzdata is read at load, by a reader of our own: the C library's would have to switch the zone of the
+ * whole process. The footer's rule is written out to the last year that a transaction can be of, so that running knows
+ * one table.
  */
 #pragma once
 

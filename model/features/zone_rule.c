@@ -105,8 +105,8 @@ bool zone_rule_read(const char *text, size_t len, struct zone_rule *out)
 static int64_t month_week_day(const struct zone_change *change, int64_t year)
 {
     int64_t first = time_days_from_date(year, change->month, 1);
-    int64_t next = change->month == 12 ? time_days_from_date(year + 1, 1, 1)
-                                       : time_days_from_date(year, change->month + 1, 1);
+    int64_t next =
+        change->month == 12 ? time_days_from_date(year + 1, 1, 1) : time_days_from_date(year, change->month + 1, 1);
     int64_t weekday = (first + 4) - calendar_floor_divide(first + 4, 7) * 7; /* 0 = Sunday; day 0 was a Thursday */
     int64_t day = first + (change->day - weekday + 7) % 7 + (change->week - 1) * 7;
     return day < next ? day : day - 7;

@@ -1,6 +1,6 @@
 /*
- * The rule in the footer of a tzdata file, "CET-1CEST,M3.5.0,M10.5.0/3": when clocks change in the years after the file's
- * explicit changes. Format: POSIX.1-2017, environment variable TZ, with RFC 8536's hours from -167 to 167.
+ * The rule in the footer of a tzdata file, "CET-1CEST,M3.5.0,M10.5.0/3": when clocks change in the years after the
+ * file's explicit changes. Format: POSIX.1-2017, environment variable TZ, with RFC 8536's hours from -167 to 167.
  */
 #pragma once
 

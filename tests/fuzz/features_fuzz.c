@@ -1,4 +1,5 @@
-/* Expressions of hostile origin: one line a feature, "name: expression". No crash; what compiles runs, and twice alike. */
+/* Expressions of hostile origin: one line a feature, "name: expression". No crash; what compiles runs, and twice alike.
+ */
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -17,7 +18,8 @@ static const struct field fields[FIELDS] = {
     {.name = "channel", .path = "channel", .type = FIELD_CATEGORY},
 };
 
-/* Cuts text into lines and each into name and expression; a line without ':' has no name, which the compiler refuses. */
+/* Cuts text into lines and each into name and expression; a line without ':' has no name, which the compiler refuses.
+ */
 static size_t cut(char *text, struct feature_source sources[LINES_MAX])
 {
     size_t n = 0;
@@ -26,7 +28,8 @@ static size_t cut(char *text, struct feature_source sources[LINES_MAX])
         if (end)
             *end++ = '\0';
         char *colon = strchr(line, ':');
-        sources[n] = (struct feature_source){.name = "", .expression = line, .file = "fuzz", .line = (int)n + 1, .column = 1};
+        sources[n] =
+            (struct feature_source){.name = "", .expression = line, .file = "fuzz", .line = (int)n + 1, .column = 1};
         if (colon) {
             *colon = '\0';
             sources[n].name = line;
@@ -40,7 +43,8 @@ static size_t cut(char *text, struct feature_source sources[LINES_MAX])
 static void run(const struct plan *plan)
 {
     struct value values[FIELDS] = {
-        {.text = {"x", 1}}, {.number = 1524087015}, {.number = (double)NAN, .text = {"c1", 2}}, {.number = 57.25}, {.number = (double)NAN},
+        {.text = {"x", 1}}, {.number = 1524087015},  {.number = (double)NAN, .text = {"c1", 2}},
+        {.number = 57.25},  {.number = (double)NAN},
     };
     const struct transaction tx = {.values = values, .time_us = 1524087015000000};
     size_t n = plan_columns(plan);
@@ -66,7 +70,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct feature_source sources[LINES_MAX];
     size_t n = cut(text, sources);
     struct plan *plan = NULL;
-    enum status status = plan_compile_with_conditions(schema, sources, n - n / 4, sources + n - n / 4, n / 4, &plan, &err);
+    enum status status =
+        plan_compile_with_conditions(schema, sources, n - n / 4, sources + n - n / 4, n / 4, &plan, &err);
     CHECK((status == STATUS_OK) == (plan != NULL) && (plan || err.message[0] != '\0'));
     if (plan)
         run(plan);

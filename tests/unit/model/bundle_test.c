@@ -16,8 +16,8 @@
 #include "model/bundle.h"
 #include "model/input/decode.h"
 
-static char *basic;             /* directory of the fixture */
-static struct buf basic_yaml;   /* its bundle.yaml */
+static char *basic;                               /* directory of the fixture */
+static struct buf basic_yaml;                     /* its bundle.yaml */
 static char place[] = "/tmp/assay-bundle-XXXXXX"; /* a directory for changed ones, with its model */
 
 /* a, between, b in one text; owned. */
@@ -107,8 +107,9 @@ static void everything_is_read(void **state)
 static void a_transaction_becomes_its_row(void **state)
 {
     (void)state;
-    static const char json[] = "{\"tx_id\":\"a\",\"ts\":1525490000,\"customer_id\":7,\"amount\":612.5,\"channel\":\"web\","
-                               "\"country\":\"US\",\"home_country\":\"DE\",\"new_device\":true}"; /* Saturday 2018-05-05 03:13 */
+    static const char json[] =
+        "{\"tx_id\":\"a\",\"ts\":1525490000,\"customer_id\":7,\"amount\":612.5,\"channel\":\"web\","
+        "\"country\":\"US\",\"home_country\":\"DE\",\"new_device\":true}"; /* Saturday 2018-05-05 03:13 */
     struct bundle *b;
     struct error err;
     struct transaction tx;
@@ -145,7 +146,8 @@ static void digests_follow_the_files(void **state)
 {
     (void)state;
     const char *isotonic = "calibration: {kind: isotonic, file: table.csv}";
-    struct bundle *a = changed("calibration: {kind: none}", isotonic), *b = changed("calibration: {kind: none}", isotonic);
+    struct bundle *a = changed("calibration: {kind: none}", isotonic),
+                  *b = changed("calibration: {kind: none}", isotonic);
     assert_string_equal(a->digest, b->digest);
     bundle_free(b);
     write_file("table.csv", "0.1,0.0\n0.9,0.9\n", 16);
@@ -179,28 +181,35 @@ static void calibrations(void **state)
     assert_int_equal(b->calibration.kind, CALIBRATION_NONE);
     bundle_free(b);
 
-    refused("{kind: none}", "{kind: plat}", STATUS_INVALID, "bundle.yaml:27: kind: there is no 'plat'; did you mean 'platt'?");
+    refused("{kind: none}", "{kind: plat}", STATUS_INVALID,
+            "bundle.yaml:27: kind: there is no 'plat'; did you mean 'platt'?");
     refused("{kind: none}", "{kind: beta}", STATUS_INVALID,
             "bundle.yaml:27: kind: there is no 'beta'; one of these is needed: none, platt, isotonic");
     refused("{kind: none}", "{a: 1}", STATUS_INVALID, "bundle.yaml:27: calibration: 'kind' is missing");
     refused("{kind: none}", "{kind: none, a: 1}", STATUS_INVALID, "bundle.yaml:27:27: unknown key 'a'");
     refused("{kind: none}", "{kind: platt, a: -1}", STATUS_INVALID, "bundle.yaml:27: calibration: 'b' is missing");
-    refused("{kind: none}", "{kind: platt, a: 1, b: 0}", STATUS_INVALID, "bundle.yaml:27: calibration: platt: a is 1 but must be below 0");
-    refused("{kind: none}", "{kind: platt, a: x, b: 0}", STATUS_INVALID, "bundle.yaml:27: a: a number is needed, found 'x'");
+    refused("{kind: none}", "{kind: platt, a: 1, b: 0}", STATUS_INVALID,
+            "bundle.yaml:27: calibration: platt: a is 1 but must be below 0");
+    refused("{kind: none}", "{kind: platt, a: x, b: 0}", STATUS_INVALID,
+            "bundle.yaml:27: a: a number is needed, found 'x'");
     refused("{kind: none}", "{kind: isotonic}", STATUS_INVALID,
             "bundle.yaml:27: an isotonic calibration needs its table: either 'points' or a CSV 'file'");
-    refused("{kind: none}", "{kind: isotonic, points: [[1, 2]], file: table.csv}", STATUS_INVALID, "bundle.yaml:27: an isotonic");
+    refused("{kind: none}", "{kind: isotonic, points: [[1, 2]], file: table.csv}", STATUS_INVALID,
+            "bundle.yaml:27: an isotonic");
     refused("{kind: none}", "{kind: isotonic, points: [[0.1, 0.5], [0.2, 0.4]]}", STATUS_INVALID,
             "bundle.yaml:27: calibration: isotonic: point 2: y is 0.4, below the 0.5 before it");
-    refused("{kind: none}", "{kind: isotonic, points: [0.1]}", STATUS_INVALID, "bundle.yaml:27: points: each is [score, calibrated score]");
-    refused("{kind: none}", "{kind: isotonic, points: []}", STATUS_INVALID, "bundle.yaml:27: calibration: isotonic: the table has no points");
+    refused("{kind: none}", "{kind: isotonic, points: [0.1]}", STATUS_INVALID,
+            "bundle.yaml:27: points: each is [score, calibrated score]");
+    refused("{kind: none}", "{kind: isotonic, points: []}", STATUS_INVALID,
+            "bundle.yaml:27: calibration: isotonic: the table has no points");
     refused("{kind: none}", "{kind: isotonic, file: ../table.csv}", STATUS_INVALID,
             "bundle.yaml:27: file: '../table.csv' lies outside the bundle: copy it in");
     refused("{kind: none}", "{kind: isotonic, file: none.csv}", STATUS_NOT_FOUND, "none.csv: No such file");
     write_file("bad.csv", "x,y\n0.1,0.2\n0.3;0.4\n", 20);
     refused("{kind: none}", "{kind: isotonic, file: bad.csv}", STATUS_INVALID, "bad.csv:3: two numbers are needed");
     write_file("bad.csv", "x,y\n", 4);
-    refused("{kind: none}", "{kind: isotonic, file: bad.csv}", STATUS_INVALID, "bundle.yaml:27: calibration: isotonic: the table has no points");
+    refused("{kind: none}", "{kind: isotonic, file: bad.csv}", STATUS_INVALID,
+            "bundle.yaml:27: calibration: isotonic: the table has no points");
 }
 
 static void policies(void **state)
@@ -216,24 +225,30 @@ static void policies(void **state)
     refused("{review: 0.3, decline: 0.7}", "{}", STATUS_INVALID, "bundle.yaml:28: 'policy' is missing");
     refused("{review: 0.3, decline: 0.7}", "{review: 0.8, decline: 0.7}", STATUS_INVALID,
             "bundle.yaml:28: policy: review (0.8) must not lie above decline (0.7)");
-    refused("{review: 0.3, decline: 0.7}", "{review: '0.3'}", STATUS_INVALID, "bundle.yaml:28: review: a number is needed, found '0.3' in quotes");
-    refused("{review: 0.3, decline: 0.7}", "{revue: 0.3}", STATUS_INVALID, "bundle.yaml:28:10: unknown key 'revue'; did you mean 'review'?");
+    refused("{review: 0.3, decline: 0.7}", "{review: '0.3'}", STATUS_INVALID,
+            "bundle.yaml:28: review: a number is needed, found '0.3' in quotes");
+    refused("{review: 0.3, decline: 0.7}", "{revue: 0.3}", STATUS_INVALID,
+            "bundle.yaml:28:10: unknown key 'revue'; did you mean 'review'?");
 }
 
 static void fields(void **state)
 {
     (void)state;
-    refused("type: number", "type: nubmer", STATUS_INVALID, "bundle.yaml:9: type: there is no 'nubmer'; did you mean 'number'?");
+    refused("type: number", "type: nubmer", STATUS_INVALID,
+            "bundle.yaml:9: type: there is no 'nubmer'; did you mean 'number'?");
     refused("type: number, ", "", STATUS_INVALID, "bundle.yaml:9: amount: 'type' is missing");
-    refused("required: true", "required: 1", STATUS_INVALID, "bundle.yaml:9: required: true or false is needed, found '1'");
+    refused("required: true", "required: 1", STATUS_INVALID,
+            "bundle.yaml:9: required: true or false is needed, found '1'");
     refused("required: true", "needed: true", STATUS_INVALID, "bundle.yaml:9:53: unknown key 'needed'");
     refused(", unit: s", "", STATUS_INVALID, "bundle.yaml:6: time: a time needs its 'unit': s, ms, us or rfc3339");
     refused("unit: s", "unit: h", STATUS_INVALID, "bundle.yaml:6: unit: there is no 'h'; did you mean 's'?");
     refused("type: number", "type: number, unit: s", STATUS_INVALID, "bundle.yaml:9: amount: only a time has a unit");
     refused("  amount: ", "  my-amount: ", STATUS_INVALID, "bundle.yaml:9: 'my-amount' can't be the name of a field");
     refused("  amount: ", "  and: ", STATUS_INVALID, "bundle.yaml:9: 'and' can't be the name of a field");
-    refused("type: id", "type: key", STATUS_INVALID, "bundle.yaml:5: transaction: exactly one field of type id is needed");
-    refused("transaction:", "transactions:", STATUS_INVALID, "bundle.yaml:4:1: unknown key 'transactions'; did you mean 'transaction'?");
+    refused("type: id", "type: key", STATUS_INVALID,
+            "bundle.yaml:5: transaction: exactly one field of type id is needed");
+    refused("transaction:", "transactions:", STATUS_INVALID,
+            "bundle.yaml:4:1: unknown key 'transactions'; did you mean 'transaction'?");
 }
 
 static void features(void **state)
@@ -242,7 +257,8 @@ static void features(void **state)
     refused("hour(time)", "hour(tme)", STATUS_INVALID,
             "bundle.yaml:16:22: night: unknown name 'tme'; did you mean 'time'?\n    hour(tme) <= 5\n         ^");
     refused("hour(time) <= 5", "\"hour(tme) <= 5\"", STATUS_INVALID, "bundle.yaml:16:23: night: unknown name 'tme'");
-    refused("  - night:      hour", "  - night: 1\n    hour: hour", STATUS_INVALID, "bundle.yaml:16: a feature is one line");
+    refused("  - night:      hour", "  - night: 1\n    hour: hour", STATUS_INVALID,
+            "bundle.yaml:16: a feature is one line");
     refused("when: night and", "when: nihgt and", STATUS_INVALID,
             "bundle.yaml:22:57: night_online: unknown name 'nihgt'; did you mean 'night'?");
     refused("code: abroad", "code: new_device", STATUS_INVALID,
@@ -265,26 +281,35 @@ static void the_model_must_fit(void **state)
             "bundle.yaml:15: the features give 7 columns, the model takes 8: the model's 'weekend' is missing");
     refused("  - night: ", "  - more: 1\n  - night: ", STATUS_MISMATCH,
             "bundle.yaml:15: the features give 9 columns, the model takes 8: 'more' is not the model's");
-    refused("\"pos\", \"web\"", "\"web\", \"pos\"", STATUS_MISMATCH,
-            "bundle.yaml:18: column 4 is 'channel_web', the model's is 'channel_pos': they are the same in another order");
+    refused(
+        "\"pos\", \"web\"", "\"web\", \"pos\"", STATUS_MISMATCH,
+        "bundle.yaml:18: column 4 is 'channel_web', the model's is 'channel_pos': they are the same in another order");
     refused("- weekend: ", "- weekday: ", STATUS_MISMATCH,
-            "bundle.yaml:17: column 3 is 'weekday', the model's is 'weekend': the model's 'weekend' is missing, 'weekday' is not the model's");
+            "bundle.yaml:17: column 3 is 'weekday', the model's is 'weekend': the model's 'weekend' is missing, "
+            "'weekday' is not the model's");
 }
 
 static void model_files(void **state)
 {
     (void)state;
     refused("{file: model.json}", "{file: other.json}", STATUS_NOT_FOUND, "bundle.yaml:26: model: ");
-    refused("{file: model.json}", "{file: /etc/passwd}", STATUS_INVALID, "bundle.yaml:26: file: '/etc/passwd' lies outside the bundle: copy it in");
-    refused("{file: model.json}", "{file: a/../../model.json}", STATUS_INVALID, "bundle.yaml:26: file: 'a/../../model.json' lies outside");
+    refused("{file: model.json}", "{file: /etc/passwd}", STATUS_INVALID,
+            "bundle.yaml:26: file: '/etc/passwd' lies outside the bundle: copy it in");
+    refused("{file: model.json}", "{file: a/../../model.json}", STATUS_INVALID,
+            "bundle.yaml:26: file: 'a/../../model.json' lies outside");
     refused("{file: model.json}", "{file: ..}", STATUS_INVALID, "bundle.yaml:26: file: '..' lies outside");
     refused("{file: model.json}", "{file: bundle.yaml}", STATUS_INVALID, "bundle.yaml:26: model: ");
     refused("{file: model.json}", "{}", STATUS_INVALID, "bundle.yaml:26: 'file' is missing");
-    refused("{file: model.json}", "model.json", STATUS_INVALID, "bundle.yaml:26: 'model' is missing: {file: model.json}");
-    refused("{file: model.json}", "{file: model.json, trees: bets}", STATUS_INVALID, "bundle.yaml:26: trees: there is no 'bets'; did you mean 'best'?");
-    refused("{file: model.json}", "{file: model.json, trees: best}", STATUS_INVALID, "bundle.yaml:26: trees: the model has no best iteration");
-    refused("{file: model.json}", "{file: model.json, output: 1}", STATUS_INVALID, "bundle.yaml:26: output: 1 is not one of the model's scores, 0 to 0");
-    refused("{file: model.json}", "{file: model.json, output: 0.5}", STATUS_INVALID, "bundle.yaml:26: output: 0.5 is not");
+    refused("{file: model.json}", "model.json", STATUS_INVALID,
+            "bundle.yaml:26: 'model' is missing: {file: model.json}");
+    refused("{file: model.json}", "{file: model.json, trees: bets}", STATUS_INVALID,
+            "bundle.yaml:26: trees: there is no 'bets'; did you mean 'best'?");
+    refused("{file: model.json}", "{file: model.json, trees: best}", STATUS_INVALID,
+            "bundle.yaml:26: trees: the model has no best iteration");
+    refused("{file: model.json}", "{file: model.json, output: 1}", STATUS_INVALID,
+            "bundle.yaml:26: output: 1 is not one of the model's scores, 0 to 0");
+    refused("{file: model.json}", "{file: model.json, output: 0.5}", STATUS_INVALID,
+            "bundle.yaml:26: output: 0.5 is not");
     struct bundle *b = changed("{file: model.json}", "{file: ./model.json, output: 0, trees: all}");
     bundle_free(b);
 }

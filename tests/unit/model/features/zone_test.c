@@ -64,7 +64,8 @@ static void agrees_with_the_c_library(void **state)
 static void only_names_of_zones(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", "Europe", "Europe/", "/etc/passwd", "../../../etc/passwd", "Europe//Berlin", "a b", "Mars/Base",
+    static const char *const bad[] = {"", "Europe", "Europe/", "/etc/passwd", "../../../etc/passwd", "Europe//Berlin",
+        "a b", "Mars/Base",
         "zone.tab", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct zone *zone = (struct zone *)&zone;
@@ -126,8 +127,8 @@ static void rules_of_the_footer(void **state)
 static void refuses_other_rules(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"C", "CET", "CE-1", "CET-25", "CET-1:60", "CET-1CEST", "CET-1CEST,M3.5.0", "CET-1CEST,M13.5.0,M10.5.0",
-        "CET-1CEST,M3.6.0,M10.5.0", "CET-1CEST,M3.5.7,M10.5.0", "CET-1CEST,J0,J366", "CET-1CEST,M3.5.0/168,M10.5.0", "<CET-1",
+    static const char *const bad[] = {"C", "CET", "CE-1", "CET-25", "CET-1:60", "CET-1CEST", "CET-1CEST,M3.5.0",
+        "CET-1CEST,M13.5.0,M10.5.0", "CET-1CEST,M3.6.0,M10.5.0", "CET-1CEST,M3.5.7,M10.5.0", "CET-1CEST,J0,J366", "CET-1CEST,M3.5.0/168,M10.5.0", "<CET-1",
         "CET-1CEST,M3.5.0,M10.5.0/3x", "CET-9999999999"};
     struct zone_rule rule;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
