@@ -148,12 +148,12 @@ void model_measure(const struct engine *engine, const struct prepared *prepared,
         for (size_t i = 0; i < sizeof batches / sizeof batches[0] && batches[i] <= limits.batch_max; i++) {
             double us = median_us(m, batches[i]);
             if (us < 0)
-                buf_format(out, "batch %-6u failed\n", batches[i]);
+                buf_format(out, "batch of %-8u failed\n", batches[i]);
             else
-                buf_format(out, "batch %-6u %.2f us, %.3f us a row\n", batches[i], us, us / batches[i]);
+                buf_format(out, "batch of %-8u %.2f us, %.3f us a row\n", batches[i], us, us / batches[i]);
         }
     } else {
-        buf_string(out, "not measured: out of memory\n");
+        buf_string(out, "not measured      out of memory\n");
     }
     free(m->memory);
     free(m->slots);

@@ -46,12 +46,12 @@ static void bar(struct buf *out, uint64_t part, uint64_t whole)
 
 static void show_head(struct buf *out, const char *path, const struct model_info *info)
 {
-    buf_format(out, "file         %s, %llu bytes\n", path, (unsigned long long)info->file_bytes);
-    buf_format(out, "kind         forest, %s%s%s\n", info->format, info->writer[0] ? ", written by " : "", info->writer);
-    buf_string(out, "objective    ");
+    buf_format(out, "file              %s, %llu bytes\n", path, (unsigned long long)info->file_bytes);
+    buf_format(out, "kind              forest, %s%s%s\n", info->format, info->writer[0] ? ", written by " : "", info->writer);
+    buf_string(out, "objective         ");
     print_name(out, info->objective[0] ? info->objective : "(the file names none)");
-    buf_format(out, "\ninputs       %u features, %s\n", info->features, info->input_type == NUMBER_F32 ? "float32" : "float64");
-    buf_format(out, "outputs      %u margin%s, %u score%s, %s\n", info->margins, info->margins == 1 ? "" : "s", info->scores,
+    buf_format(out, "\ninputs            %u features, %s\n", info->features, info->input_type == NUMBER_F32 ? "float32" : "float64");
+    buf_format(out, "outputs           %u margin%s, %u score%s, %s\n", info->margins, info->margins == 1 ? "" : "s", info->scores,
                info->scores == 1 ? "" : "s", info->output_type == NUMBER_F32 ? "float32" : "float64");
 }
 
@@ -66,15 +66,15 @@ static void show_trees(struct buf *out, const struct forest *f, const struct mod
     }
     for (uint32_t n = 0; n < f->node_count; n++)
         categories += f->nodes[n].op == FOREST_MEMBER;
-    buf_format(out, "score        %s\n", link_names[f->link]);
-    buf_format(out, "trees        %u", f->tree_count);
+    buf_format(out, "score             %s\n", link_names[f->link]);
+    buf_format(out, "trees             %u", f->tree_count);
     if (info->best_iteration >= 0)
         buf_format(out, ", of all rounds; best_iteration is %lld", (long long)info->best_iteration);
-    buf_format(out, "\nnodes        %llu splits", (unsigned long long)(leaves - f->tree_count));
+    buf_format(out, "\nnodes             %llu splits", (unsigned long long)(leaves - f->tree_count));
     if (categories > 0)
         buf_format(out, " (%llu by category)", (unsigned long long)categories);
     buf_format(out, ", %llu leaves%s\n", (unsigned long long)leaves, f->linear_count ? " (linear)" : "");
-    buf_format(out, "depth        %u at most, %.1f on average\n", deepest, (double)depths / f->tree_count);
+    buf_format(out, "depth             %u at most, %.1f on average\n", deepest, (double)depths / f->tree_count);
 }
 
 static void show_depths(struct buf *out, const struct forest *f)
@@ -153,7 +153,7 @@ static void show_described(struct buf *out, const char *lines)
         const char *end = strchrnul(lines, '\n'), *colon = memchr(lines, ':', (size_t)(end - lines));
         int key = colon ? (int)(colon - lines) : 0;
         const char *value = colon ? colon + 1 + (colon[1] == ' ') : lines;
-        buf_format(out, "%-12.*s %.*s\n", key, lines, (int)(end - value), value);
+        buf_format(out, "%-17.*s %.*s\n", key, lines, (int)(end - value), value);
         lines = *end ? end + 1 : end;
     }
 }
@@ -174,7 +174,7 @@ static enum status show_engine(const struct parts *parts, const char *name, cons
     if (status != STATUS_OK)
         return status;
     struct buf lines = {0};
-    buf_format(out, "\nengine       %s: %s\n", engine.backend->name, engine.backend->summary);
+    buf_format(out, "\nengine            %s: %s\n", engine.backend->name, engine.backend->summary);
     engine_describe(&engine, prepared, &lines);
     show_described(out, buf_text(&lines));
     buf_free(&lines);
@@ -195,7 +195,7 @@ static enum status show(const struct parts *parts, const char *path, const char 
     show_head(out, path, info);
     if (f) {
         show_trees(out, f, info);
-        buf_format(out, "memory       %zu bytes as read\n", forest_bytes(f));
+        buf_format(out, "memory            %zu bytes as read\n", forest_bytes(f));
         show_depths(out, f);
         show_features(out, f, info, all);
     }
@@ -217,7 +217,7 @@ int model_show(const struct parts *parts, int argc, char **argv)
     const struct args_spec spec = {
         .usage = "assay model show PATH [--all] [--engine NAME]",
         .summary = "Shows what is in a model file: writer, objective, trees and their depths, how often each feature splits; and how the\n"
-                   "engine computes it here: memory prepared, the kernel chosen, microseconds at batches of 1, 64 and 1024 on one thread.",
+                   "engine            computes it here: memory prepared, the kernel chosen, microseconds at batches of 1, 64 and 1024 on one thread.",
         .examples = "  assay model show model.ubj",
         .options = options,
         .operands_min = 1,

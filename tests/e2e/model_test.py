@@ -70,7 +70,7 @@ def test_show_tells_what_is_in_the_file():
     for pattern in (r"kind +forest, XGBoost JSON, written by XGBoost 3\.2\.0", r"objective +binary:logistic", r"inputs +4 features, float32",
                     r"outputs +1 margin, 1 score, float32", r"score +sigmoid", r"trees +3", r"nodes +\d+ splits, \d+ leaves",
                     r"depth +3 at most", r"memory +\d+ bytes", r"\d+ +\d+ +[\d.]+%  amount", r'  é "q"$', r"engine +reference",
-                    r"batch 1 +[\d.]+ us", r"batch 64 +[\d.]+ us, [\d.]+ us a row", r"batch 1024 +[\d.]+ us"):
+                    r"batch of 1 +[\d.]+ us", r"batch of 64 +[\d.]+ us, [\d.]+ us a row", r"batch of 1024 +[\d.]+ us"):
         assert re.search(pattern, result.out, re.M), f"{pattern} is not in:\n{result.out}"
 
 
