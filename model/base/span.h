@@ -13,7 +13,7 @@ struct span {
 
 static inline bool span_equal(struct span a, const char *data, size_t len)
 {
-    return a.data && a.len == len && memcmp(a.data, data, len) == 0;
+    return a.data && a.len == len && (len == 0 || memcmp(a.data, data, len) == 0);
 }
 
 /* An owned copy with a NUL behind it ("" of an absent span); NULL: no memory. strndup is for text that has its own NUL. */

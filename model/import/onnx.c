@@ -23,14 +23,19 @@ static bool take_writer(struct onnx_graph *g, struct imported *out)
 /* A graph without trees: which operators it has, each once, in the order in which they work. */
 static bool refuse_graph(struct onnx_graph *g)
 {
+    enum { LISTED_MAX = 12 };
+    struct span listed[LISTED_MAX];
     struct buf ops = {0};
-    size_t listed = 0, i = 0;
-    for (; i < g->node_count && listed < 12; i++) {
+    size_t count = 0, i = 0;
+    for (; i < g->node_count && count < LISTED_MAX; i++) {
+        struct span op = g->nodes[i].op;
         bool before = false;
-        for (size_t k = 0; k < i && !before; k++)
-            before = span_equal(g->nodes[k].op, g->nodes[i].op.data, g->nodes[i].op.len);
-        if (!before)
-            buf_format(&ops, "%s%.*s", listed++ ? ", " : "", ONNX_TEXT(g->nodes[i].op));
+        for (size_t k = 0; k < count; k++)
+            before |= span_equal(listed[k], op.data, op.len);
+        if (before)
+            continue;
+        buf_format(&ops, "%s%.*s", count ? ", " : "", ONNX_TEXT(op));
+        listed[count++] = op;
     }
     (void)onnx_fail(g, g->node_count ? STATUS_UNSUPPORTED : STATUS_INVALID,
                     "no tree ensemble in the graph; its operators are %s%s. Graphs whose score comes from a "
