@@ -1,0 +1,75 @@
+"""Every family of golden models as a bundle behind HTTP: the scores of `assay model predict`, to the bit.
+
+One server a model; each row goes through JSON, features, engine and record. Rows that JSON can't hold (infinities) are
+left out, a missing value is null.
+"""
+
+import csv
+import json
+import math
+import struct
+
+import pytest
+
+from support import Server, needs_shared, run
+
+# One or more of each family: library, version, objective, kind of split.
+FAMILIES = [
+    "xgb-logistic-hist-json", "xgb-logistic-hist-ubj", "xgb-many-missing", "xgb-exact-pruned", "xgb-boosted-rf", "xgb-random-forest",
+    "xgb-dart-json", "xgb-cat-partition", "xgb-cat-onehot", "xgb-softprob4", "xgb-poisson", "xgb-hinge", "xgb-squarederror", "xgb-rank",
+    "xgb-wide", "xgb176-ubj", "xgb21-logistic", "lgb-binary", "lgb-cat-many", "lgb-rf", "lgb-dart", "lgb-linear", "lgb-multiclass",
+    "lgb-ova", "lgb-zero-as-missing", "lgb-use-missing-false", "lgb-poisson", "lgb-xentlambda", "lgb-regression-sqrt", "lgb335-binary",
+    "onnx-rf-4class", "onnx-gb", "onnx-lightgbm", "onnx-dt", "catboost-json-nan", "fdh/xgb-500x8", "fdh/lgb-80x127",
+]
+
+
+def write_bundle(folder, model, names, output):
+    fields = "".join(f"  x{i}: {{type: number}}\n" for i in range(len(names)))
+    features = "".join(f"  - {json.dumps(name, ensure_ascii=False)}: x{i}\n" for i, name in enumerate(names))
+    folder.mkdir()
+    (folder / model.name).write_bytes(model.read_bytes())
+    (folder / "bundle.yaml").write_text(
+        "name: golden\nversion: '1'\ntransaction:\n  id: {type: id}\n  time: {type: time, unit: s}\n" + fields + "features:\n" + features +
+        f"model: {{file: {model.name}, output: {output}}}\npolicy: {{review: 0.5}}\n")
+    return folder
+
+
+def read_rows(path):
+    """The names, and the rows that JSON can hold with their numbers in the file."""
+    with open(path, newline="", encoding="utf-8") as file:
+        table = list(csv.reader(file))
+    rows = [(i, [float(v) if v else math.nan for v in row]) for i, row in enumerate(table[1:])]
+    return table[0], [(i, row) for i, row in rows if not any(math.isinf(v) for v in row)]
+
+
+def document(number, row):
+    values = ",".join(f'"x{i}":{"null" if math.isnan(v) else repr(v)}' for i, v in enumerate(row))
+    return f'{{"id":{number},"time":1,{values}}}'
+
+
+def bits(value, width):
+    return struct.pack(">d" if width == 16 else ">f", value).hex()
+
+
+@pytest.mark.parametrize("case", FAMILIES)
+def test_http_gives_the_bits_of_predict(case, tmp_path):
+    folder = needs_shared(f"golden/{case}")
+    model = next(p for p in folder.iterdir() if p.name.startswith("model."))
+    names, rows = read_rows(folder / "rows.csv")
+    predicted = list(csv.DictReader(run("model", "predict", model, folder / "rows.csv").out.splitlines()))
+    # With several scores the last is the bundle's.
+    columns = [c for c in predicted[0] if c.startswith("score") and c.endswith("_bits")]
+    bundle = write_bundle(tmp_path / "golden", model, names, len(columns) - 1)
+    with Server(tmp_path, {"bundle": str(bundle), "dedupe_s": 0}) as server:
+        body = "\n".join(document(i, row) for i, row in rows)
+        answer = server.request("POST", "/v1/score", body.encode(), {"Content-Type": "application/x-ndjson"})
+        assert answer.status == 200, answer
+        results = [json.loads(line) for line in answer.body.splitlines()]
+        assert server.stop() == 0
+    assert len(results) == len(rows)
+    for (i, _), result in zip(rows, results):
+        want = predicted[i][columns[-1]]
+        score = result["score"]
+        assert score is not None or "nan" in predicted[i][columns[-1][:-5]].lower(), f"row {i}"
+        if score is not None:
+            assert bits(score, len(want)) == want, f"row {i}: {result['score']}, bits {want} expected"
