@@ -24,8 +24,8 @@ static bool take_text(struct catboost *c, char **out)
     if (!document_text(&c->d, &text))
         return false;
     free(*out);
-    *out = span_copy(text);
-    return *out || document_fail(&c->d, STATUS_NO_MEMORY, "out of memory");
+    *out = import_text(&c->memory, text);
+    return *out || document_out_of_memory(&c->d);
 }
 
 static void read_nan_treatment(struct catboost *c, struct catboost_feature *feature)
@@ -42,7 +42,7 @@ static void read_feature(struct catboost *c)
 {
     struct catboost_feature *grown = import_grow(&c->memory, c->features, &c->feature_capacity, c->feature_count + 1, sizeof *grown);
     if (!grown) {
-        (void)catboost_out_of_memory(c);
+        (void)document_out_of_memory(&c->d);
         return;
     }
     c->features = grown;
@@ -158,7 +158,7 @@ static void read_scale_and_bias(struct catboost *c)
         } else if (place == 1 && document_f64(&c->d, &bias)) {
             double *grown = import_grow(&c->memory, c->bias.items, &c->bias.capacity, 1, sizeof *grown);
             if (!grown) {
-                (void)catboost_out_of_memory(c);
+                (void)document_out_of_memory(&c->d);
                 return;
             }
             c->bias.items = grown;

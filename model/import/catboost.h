@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "model/import/builder.h"
-#include "model/import/document.h"
+#include "model/import/document_format.h"
 #include "model/import/import.h"
 
 struct catboost_feature {
@@ -27,11 +27,6 @@ struct catboost {
 static inline bool catboost_is(struct span text, const char *word)
 {
     return span_equal(text, word, strlen(word));
-}
-
-static inline bool catboost_out_of_memory(struct catboost *c)
-{
-    return document_fail(&c->d, STATUS_LIMIT, "needs more memory than 4 x the file + 64 MB, or than there is");
 }
 
 /* Reads the tree that comes next in c->d and appends it to the forest; failures stick in c->d. */

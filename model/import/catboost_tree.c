@@ -55,7 +55,7 @@ static bool add_leaf(struct catboost *c, size_t leaf, struct forest_node *out)
         if (!isfinite(value))
             return document_fail(&c->d, STATUS_INVALID, "leaf_values: the leaf's value is not a finite number");
         if (!(c->outputs > 1 ? builder_value_to(&c->builder, value, o) : builder_value(&c->builder, value)))
-            return catboost_out_of_memory(c);
+            return document_out_of_memory(&c->d);
     }
     return true;
 }
@@ -73,7 +73,7 @@ static bool add_tree(struct catboost *c, const struct split *splits, size_t dept
     struct forest_node *nodes = builder_nodes(&c->builder, 2 * leaves - 1);
     struct forest_tree *tree = builder_tree(&c->builder);
     if (!nodes || !tree)
-        return catboost_out_of_memory(c);
+        return document_out_of_memory(&c->d);
     tree->root = root;
     size_t node = 0;
     for (size_t level = 0; level < depth; level++) {

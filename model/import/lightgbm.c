@@ -24,14 +24,6 @@ static bool is(struct span text, const char *word)
     return span_equal(text, word, strlen(word));
 }
 
-static char *copy(struct lightgbm *l, struct span text)
-{
-    char *out = span_copy(text);
-    if (!out)
-        (void)lightgbm_fail(l, STATUS_NO_MEMORY, "out of memory");
-    return out;
-}
-
 static bool read_version(struct lightgbm *l, struct span value)
 {
     if (!is(value, "v3") && !is(value, "v4"))
@@ -93,9 +85,9 @@ static bool read_feature_names(struct lightgbm *l)
             break;
         if (!utf8_valid(name.data, name.len))
             return lightgbm_fail(l, STATUS_INVALID, "feature_names: name %zu is not UTF-8", found);
-        names[found] = copy(l, name);
+        names[found] = import_text(&l->memory, name);
         if (!names[found])
-            return false;
+            return lightgbm_out_of_memory(l);
     }
     if (found == out->features && name.len == 0)
         return true;

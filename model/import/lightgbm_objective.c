@@ -67,9 +67,9 @@ bool lightgbm_read_objective(struct lightgbm *l)
     struct span words = l->objective, name = {0};
     f->link = LINK_IDENTITY;
     f->link_parameter = 1;
-    l->out->objective = words.data ? span_copy(words) : strdup("custom");
+    l->out->objective = words.data ? import_text(&l->memory, words) : strdup("custom");
     if (!l->out->objective)
-        return lightgbm_fail(l, STATUS_NO_MEMORY, "out of memory");
+        return lightgbm_out_of_memory(l);
     if (!words.data)
         return true;
     (void)lightgbm_word(&words, &name);

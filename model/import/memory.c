@@ -64,3 +64,8 @@ bool import_charge(struct import_memory *memory, size_t bytes)
     memory->used += bytes + HEAP_BYTES;
     return true;
 }
+
+char *import_text(struct import_memory *memory, struct span text)
+{
+    return import_charge(memory, (size_t)text.len + 1) ? span_copy(text) : NULL;
+}

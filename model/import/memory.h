@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "model/base/span.h"
+
 struct import_memory {
     size_t used, limit; /* bytes */
 };
@@ -23,8 +25,10 @@ void *import_grow(struct import_memory *memory, void *array, size_t *capacity, s
 /* Gives back what a finished array did not use. Returns the array, NULL only where capacity becomes 0. */
 void *import_shrink(struct import_memory *memory, void *array, size_t *capacity, size_t size, size_t item_bytes);
 
-/* Charges a block of the heap that is no such array (a name); false where the account has no more. */
+/* Charges a block of the heap that is no such array; false where the account has no more. */
 bool import_charge(struct import_memory *memory, size_t bytes);
+/* An owned copy of a text, such as a name, with a NUL behind it, charged; NULL: the account or the heap has no more. */
+char *import_text(struct import_memory *memory, struct span text);
 
 /* Asks for huge pages where the memory is large: half of the time of loading a large model goes into page faults else. */
 void import_use_huge_pages(void *memory, size_t bytes);

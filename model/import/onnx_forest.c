@@ -145,7 +145,7 @@ static bool read_columns(struct onnx_forest *x, const struct onnx_node *concat)
             return false;
         if (!utf8_valid(input->name.data, input->name.len))
             return onnx_fail(g, STATUS_INVALID, "the name of input %u is not UTF-8", i);
-        x->out->feature_names[i] = span_copy(input->name);
+        x->out->feature_names[i] = import_text(g->memory, input->name);
         if (!x->out->feature_names[i])
             return onnx_out_of_memory(g);
     }
@@ -194,7 +194,7 @@ static bool import(struct onnx_forest *x, const struct chain *chain)
     }
     count_features(x);
     builder_finish(&x->builder);
-    out->objective = span_copy(x->node->op);
+    out->objective = import_text(x->g->memory, x->node->op);
     return out->objective || onnx_out_of_memory(x->g);
 }
 

@@ -28,14 +28,10 @@ static void take_text(struct xgboost *x, char **out)
     struct span text;
     if (!document_text(&x->d, &text))
         return;
-    if (!import_charge(&x->memory, text.len)) {
-        (void)document_out_of_memory(&x->d);
-        return;
-    }
     free(*out);
-    *out = span_copy(text);
+    *out = import_text(&x->memory, text);
     if (!*out)
-        (void)document_fail(&x->d, STATUS_NO_MEMORY, "out of memory");
+        (void)document_out_of_memory(&x->d);
 }
 
 /* A whole number written as a text ("10"), as in all of XGBoost's *_param objects. */
