@@ -9,7 +9,8 @@
 #include "model/base/check.h"
 
 enum {
-    RANK_BYTES = 32 << 10,   /* of a call's scratch: ranks of 64 rows or a multiple, RANKS_MAX columns at most */
+    NOBODYS_PLACE = BLEND_PLACES - 1,
+    RANK_BYTES = 40 << 10,   /* of a call's scratch: ranks of 64 rows or a multiple, RANKS_MAX columns at most */
     BLOCKS_MAX = 16,         /* of 64 rows in the scratch */
     BLOCK_BYTES = 256 << 10, /* trees that stay in the second-level cache while the blocks of rows go by */
 };
@@ -21,6 +22,8 @@ struct maker {
     struct blend *blend;
     struct shape shape;
     uint8_t *places; /* [splits of the largest tree] that a split needs below it */
+    struct blend_step steps[BLEND_SIDE_BY_SIDE][BLEND_LEAVES_MAX]; /* of the group at hand */
+    uint32_t step_counts[BLEND_SIDE_BY_SIDE];
 };
 
 static uint32_t places_needed(const struct maker *m, uint32_t child)
@@ -37,25 +40,28 @@ static void count_places(struct maker *m)
     }
 }
 
-/* Writes the steps of what is below `child`; the outcome comes to place `to`. Returns where to read it. At most 255 deep. */
-static uint16_t put_steps(struct maker *m, uint32_t child, uint32_t to)
+/* Writes the steps of what is below `child`, as tree k of the group; the outcome comes to its place `to`. Returns where to
+ * read it. At most 255 deep. */
+static uint8_t put_steps(struct maker *m, uint32_t k, uint32_t child, uint32_t to)
 {
     if (child & SHAPE_LEAF)
-        return (uint16_t)(child & ~SHAPE_LEAF);
+        return BLEND_ZERO;
     const struct shape_split *split = &m->shape.splits[child];
     bool fail_first = places_needed(m, split->fail) >= places_needed(m, split->pass);
     uint32_t first = fail_first ? split->fail : split->pass, second = fail_first ? split->pass : split->fail;
-    uint16_t first_at = put_steps(m, first, to);
-    uint16_t second_at = put_steps(m, second, first & SHAPE_LEAF ? to : to + 1);
-    CHECK(to + 1 < BLEND_PLACES);
-    m->blend->steps[m->blend->step_count++] = (struct blend_step){
+    uint8_t first_at = put_steps(m, k, first, to);
+    uint8_t second_at = put_steps(m, k, second, first & SHAPE_LEAF ? to : to + 1);
+    uint8_t place = (uint8_t)(k * BLEND_PLACES + to);
+    CHECK(to < NOBODYS_PLACE);
+    m->steps[k][m->step_counts[k]++] = (struct blend_step){
         .column = split->column,
         .threshold = split->threshold,
-        .to = (uint8_t)to,
+        .fail_leaves = (uint8_t)shape_leaves(&m->shape, split->fail),
         .fail = fail_first ? first_at : second_at,
         .pass = fail_first ? second_at : first_at,
+        .to = place,
     };
-    return (uint16_t)(BLEND_LEAVES_MAX + to);
+    return place;
 }
 
 static void put_value(struct maker *m, const struct blend_tree *tree, uint32_t leaf, double value)
@@ -69,52 +75,85 @@ static void put_value(struct maker *m, const struct blend_tree *tree, uint32_t l
         out[m->blend->layout == BLEND_LEAVES_PLANES ? b * tree->leaves + leaf : leaf * bytes + b] = number[b];
 }
 
-static int put_tree(struct maker *m, uint32_t at)
+/* Values of tree `at`, and its steps as tree k of the group at hand. */
+static int put_tree(struct maker *m, uint32_t at, uint32_t k)
 {
     struct blend *blend = m->blend;
     const struct shape *shape = &m->shape;
-    uint32_t leaves = shape->leaf_count, steps = shape->split_count ? shape->split_count : 1;
+    shape_read(&m->shape, blend->ranks, blend->order->tree[at]);
+    uint32_t leaves = shape->leaf_count;
     uint32_t room = blend->layout == BLEND_LEAVES_PLAIN ? leaves : leaves <= 64 ? 64 : leaves <= 128 ? 128 : 256;
-    if (prepared_grow((void **)&blend->steps, &blend->step_capacity, blend->step_count + steps, sizeof *blend->steps) != 0 ||
-        prepared_grow(&blend->values, &blend->value_capacity, blend->value_count + room,
+    if (prepared_grow(&blend->values, &blend->value_capacity, blend->value_count + room,
                       number_type_bytes(blend->ranks->inputs->forest->sum_type)) != 0)
         return -1;
-    blend->trees[at] = (struct blend_tree){.first_step = (uint32_t)blend->step_count,
-                                           .step_count = steps,
-                                           .first_value = (uint32_t)blend->value_count,
-                                           .leaves = room};
+    blend->trees[at] = (struct blend_tree){.first_value = (uint32_t)blend->value_count, .leaves = room};
     blend->value_count += room;
-    blend->leaves_max = leaves > blend->leaves_max ? leaves : blend->leaves_max;
     count_places(m);
+    m->step_counts[k] = 0;
     if (shape->root & SHAPE_LEAF) /* passed or failed, it is leaf 0 */
-        blend->steps[blend->step_count++] = (struct blend_step){0};
+        m->steps[k][m->step_counts[k]++] =
+            (struct blend_step){.fail = BLEND_ZERO, .pass = BLEND_ZERO, .to = (uint8_t)(k * BLEND_PLACES)};
     else
-        (void)put_steps(m, shape->root, 0);
+        (void)put_steps(m, k, shape->root, 0);
     for (uint32_t i = 0; i < leaves; i++)
         put_value(m, &blend->trees[at], i, shape->values[i]);
+    return 0;
+}
+
+/* Interleaves the steps of up to four trees. */
+static int put_group(struct maker *m, uint32_t first_tree, uint32_t trees)
+{
+    struct blend *blend = m->blend;
+    uint32_t steps = 0;
+    for (uint32_t k = 0; k < BLEND_SIDE_BY_SIDE; k++) {
+        m->step_counts[k] = 0;
+        if (k < trees && put_tree(m, first_tree + k, k) != 0)
+            return -1;
+        steps = m->step_counts[k] > steps ? m->step_counts[k] : steps;
+    }
+    size_t need = blend->step_count + (size_t)steps * BLEND_SIDE_BY_SIDE;
+    if (prepared_grow((void **)&blend->steps, &blend->step_capacity, need, sizeof *blend->steps) != 0)
+        return -1;
+    blend->groups[blend->group_count++] = (struct blend_group){
+        .first_step = (uint32_t)blend->step_count, .steps = steps, .first_tree = first_tree, .trees = trees};
+    for (uint32_t i = 0; i < steps; i++) {
+        for (uint32_t k = 0; k < BLEND_SIDE_BY_SIDE; k++) {
+            struct blend_step nothing = {.fail = BLEND_ZERO, .pass = BLEND_ZERO, .to = (uint8_t)(k * BLEND_PLACES + NOBODYS_PLACE)};
+            blend->steps[blend->step_count++] = i < m->step_counts[k] ? m->steps[k][i] : nothing;
+        }
+    }
     return 0;
 }
 
 static enum status put_trees(struct maker *m)
 {
     const struct tree_order *order = m->blend->order;
-    for (uint32_t t = 0; t < order->count; t++) {
-        shape_read(&m->shape, m->blend->ranks, order->tree[t]);
-        if (put_tree(m, t) != 0)
-            return STATUS_NO_MEMORY;
+    for (uint32_t o = 0, t = 0; o < m->blend->ranks->inputs->forest->outputs; o++) {
+        uint32_t end = order->output_end[o];
+        for (; t < end; t += end - t < BLEND_SIDE_BY_SIDE ? end - t : BLEND_SIDE_BY_SIDE) {
+            if (put_group(m, t, end - t < BLEND_SIDE_BY_SIDE ? end - t : BLEND_SIDE_BY_SIDE) != 0)
+                return STATUS_NO_MEMORY;
+        }
+        m->blend->group_end[o] = m->blend->group_count;
     }
     return STATUS_OK;
 }
 
 static enum status make(struct blend *blend, const struct forest *forest)
 {
-    struct maker m = {.blend = blend};
+    struct maker *m = calloc(1, sizeof *m);
+    if (!m)
+        return STATUS_NO_MEMORY;
+    m->blend = blend;
+    m->places = malloc(BLEND_LEAVES_MAX);
     blend->trees = prepared_alloc((size_t)blend->order->count * sizeof *blend->trees);
-    m.places = malloc(BLEND_LEAVES_MAX);
-    bool enough = shape_make(forest, &m.shape) == 0 && blend->trees && m.places;
-    enum status status = enough ? put_trees(&m) : STATUS_NO_MEMORY;
-    shape_free(&m.shape);
-    free(m.places);
+    blend->groups = prepared_alloc(((size_t)blend->order->count / BLEND_SIDE_BY_SIDE + forest->outputs) * sizeof *blend->groups);
+    blend->group_end = prepared_alloc(forest->outputs * sizeof *blend->group_end);
+    bool enough = shape_make(forest, &m->shape) == 0 && blend->trees && blend->groups && blend->group_end && m->places;
+    enum status status = enough ? put_trees(m) : STATUS_NO_MEMORY;
+    shape_free(&m->shape);
+    free(m->places);
+    free(m);
     return status;
 }
 
@@ -147,6 +186,8 @@ void blend_free(struct blend *blend)
         return;
     free(blend->steps);
     free(blend->trees);
+    free(blend->groups);
+    free(blend->group_end);
     free(blend->values);
     free(blend);
 }
@@ -154,7 +195,8 @@ void blend_free(struct blend *blend)
 size_t blend_bytes(const struct blend *blend)
 {
     size_t value_bytes = number_type_bytes(blend->ranks->inputs->forest->sum_type);
-    return blend->step_count * sizeof *blend->steps + blend->order->count * sizeof *blend->trees + blend->value_count * value_bytes;
+    return blend->step_count * sizeof *blend->steps + blend->order->count * sizeof *blend->trees +
+           blend->group_count * sizeof *blend->groups + blend->value_count * value_bytes;
 }
 
 /* --- computing -------------------------------------------------------------------------------------------------------- */
@@ -191,15 +233,18 @@ static void finish_sums(const union sums *sums, const struct cpu_kernels *kernel
     }
 }
 
-/* One past the last tree from `from` on that a cache block holds. */
+/* One past the last group from `from` on that a cache block holds. */
 static uint32_t block_end(const struct blend *blend, uint32_t from, uint32_t end)
 {
-    const struct blend_tree *first = &blend->trees[from];
-    uint32_t t = from + 1;
-    while (t < end && (blend->trees[t].first_step - first->first_step) * sizeof(struct blend_step) +
-                              (blend->trees[t].first_value - first->first_value) * sizeof(double) < BLOCK_BYTES)
-        t++;
-    return t;
+    size_t value_bytes = number_type_bytes(blend->ranks->inputs->forest->sum_type);
+    const struct blend_group *first = &blend->groups[from], *g = first;
+    for (; g + 1 < blend->groups + end; g++) {
+        size_t steps = (g[1].first_step - first->first_step) * sizeof(struct blend_step);
+        uint32_t values = blend->trees[g[1].first_tree].first_value - blend->trees[first->first_tree].first_value;
+        if (steps + values * value_bytes >= BLOCK_BYTES)
+            break;
+    }
+    return (uint32_t)(g - blend->groups) + 1;
 }
 
 /* The margins of one output for n rows, n <= 64 * BLOCKS_MAX. ranks: [block of 64][column][64]. */
@@ -208,8 +253,8 @@ static void add_output(const struct blend *blend, const struct cpu_kernels *kern
 {
     const struct forest *forest = blend->ranks->inputs->forest;
     union sums sums[BLOCKS_MAX] __attribute__((aligned(64)));
-    uint32_t blocks = (n + 63) / 64, end = blend->order->output_end[output];
-    uint32_t from = output > 0 ? blend->order->output_end[output - 1] : 0;
+    uint32_t blocks = (n + 63) / 64, end = blend->group_end[output];
+    uint32_t from = output > 0 ? blend->group_end[output - 1] : 0;
     for (uint32_t b = 0; b < blocks; b++)
         start_sums(&sums[b], forest, output);
     while (from < end) {

@@ -1,15 +1,18 @@
 /*
  * The kernel for many rows: one tree at a time, 64 rows.
  *
- * All splits of a tree are computed for all 64 rows, from the leaves up: a split compares its column's 64 ranks with its
- * threshold and blends, by the outcome, the 64 leaf numbers that its two children came to. What the root comes to is each
- * row's leaf. There is no branch and no gather, and the shape of the tree does not matter, only its number of splits; hence
- * trees of up to 256 leaves, whose numbers fit a byte.
+ * All splits of a tree are computed for all 64 rows, from the leaves up. What comes to a split is, for each row, the number
+ * of its leaf among those below the split; a leaf itself comes to 0, and those on the pass side are numbered after those on
+ * the fail side:
  *
- *     work[to] = ranks[column] >= threshold ? work[pass] : work[fail]          64 bytes at once
+ *     place[to] = ranks[column] >= threshold ? place[pass] + leaves of the fail side : place[fail]       64 bytes at once
  *
- * work[0 .. 255] hold the leaf numbers themselves, the rest what splits came to. Of two children the one that needs more
- * room is computed first, so that nine places are enough.
+ * What the root comes to is each row's leaf. There is no branch and no gather, and the shape of the tree does not matter,
+ * only its number of splits; hence trees of up to 256 leaves, whose numbers fit a byte. Of two children the one that needs
+ * more room is computed first, so that eight places are enough.
+ *
+ * Four trees go side by side, step by step: within one tree a step mostly waits for the one before it, whose outcome has
+ * only just been stored. Shorter trees end in steps that write to a place nobody reads.
  */
 #pragma once
 
@@ -17,7 +20,10 @@
 
 enum {
     BLEND_LEAVES_MAX = 256,
-    BLEND_PLACES = 10, /* beyond the leaf numbers: 9 for 256 leaves, and one that nothing reads */
+    BLEND_SIDE_BY_SIDE = 4,
+    BLEND_PLACES = 9, /* of each tree: 8 for 256 leaves, and one that nobody reads */
+    BLEND_ZERO = BLEND_SIDE_BY_SIDE * BLEND_PLACES, /* the place that stands for a leaf: 64 zeros */
+    BLEND_WORK = BLEND_ZERO + 1,
 };
 
 /* How leaf values are laid out. */
@@ -28,14 +34,22 @@ enum blend_leaves {
 
 struct blend_step {
     uint16_t column;
-    uint8_t threshold, to; /* to: from 0, after the leaf numbers */
-    uint16_t fail, pass;
+    uint8_t threshold;
+    uint8_t fail_leaves; /* below the fail side */
+    uint8_t fail, pass, to; /* places */
 };
 
 struct blend_tree {
-    uint32_t first_step, step_count; /* at least one; the last one's `to` is 0 */
-    uint32_t first_value;            /* into values: numbers (plain) or bytes / the size of a number (planes) */
-    uint32_t leaves;                 /* in the layout: padded for planes (64, 128, 256) */
+    uint32_t first_value; /* into values: numbers (plain), or bytes / the size of a number (planes) */
+    uint32_t leaves;      /* in the layout: padded for planes (64, 128, 256) */
+};
+
+/* Up to four trees that follow each other, of one output. */
+struct blend_group {
+    uint32_t first_step; /* step i of tree k is steps[first_step + 4 * i + k]; tree k has the places from
+                          * BLEND_PLACES * k on, and its outcome comes to the first of them */
+    uint32_t steps;      /* of each */
+    uint32_t first_tree, trees;
 };
 
 struct blend {
@@ -43,11 +57,13 @@ struct blend {
     const struct tree_order *order;
     enum blend_leaves layout;
     struct blend_step *steps;
-    struct blend_tree *trees; /* [order->count] */
+    struct blend_tree *trees;   /* [order->count] */
+    struct blend_group *groups;
+    uint32_t *group_end;        /* [outputs] one past the last group of each */
+    uint32_t group_count;
     size_t step_count, step_capacity;
     void *values; /* float or double by the sum type */
     size_t value_count, value_capacity;
-    uint32_t leaves_max; /* of a tree */
 };
 
 /* Leaves must be plain. STATUS_UNSUPPORTED: a tree has more than 256 leaves. STATUS_NO_MEMORY. *out is owned: blend_free. */

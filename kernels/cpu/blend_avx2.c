@@ -10,27 +10,53 @@
 const uint8_t blend_place_avx2[64] = {SIXTEEN(0), SIXTEEN(16), SIXTEEN(32), SIXTEEN(48)};
 
 struct work {
-    uint8_t vectors[BLEND_LEAVES_MAX + BLEND_PLACES][64];
+    uint8_t places[BLEND_WORK][64];
 } __attribute__((aligned(64)));
 
 static inline void blend_half(const struct blend_step *step, const uint8_t *ranks, struct work *work, size_t half)
 {
     __m256i rank = _mm256_load_si256((const void *)(ranks + (size_t)step->column * 64 + half));
     __m256i pass = _mm256_cmpeq_epi8(_mm256_max_epu8(rank, _mm256_set1_epi8((char)step->threshold)), rank);
-    __m256i fail_leaves = _mm256_load_si256((const void *)(work->vectors[step->fail] + half));
-    __m256i pass_leaves = _mm256_load_si256((const void *)(work->vectors[step->pass] + half));
-    _mm256_store_si256((void *)(work->vectors[BLEND_LEAVES_MAX + step->to] + half), _mm256_blendv_epi8(fail_leaves, pass_leaves, pass));
+    __m256i from_fail = _mm256_load_si256((const void *)(work->places[step->fail] + half));
+    __m256i from_pass = _mm256_load_si256((const void *)(work->places[step->pass] + half));
+    from_pass = _mm256_add_epi8(from_pass, _mm256_set1_epi8((char)step->fail_leaves));
+    _mm256_store_si256((void *)(work->places[step->to] + half), _mm256_blendv_epi8(from_fail, from_pass, pass));
 }
 
-/* The leaf numbers that 64 rows come to in one tree. */
-static inline const uint8_t *leaves_of(const struct blend *blend, const struct blend_tree *tree, const uint8_t *ranks, struct work *work)
+static inline void blend_step(const struct blend_step *step, const uint8_t *ranks, struct work *work)
 {
-    const struct blend_step *step = blend->steps + tree->first_step, *end = step + tree->step_count;
-    for (; step < end; step++) {
-        blend_half(step, ranks, work, 0);
-        blend_half(step, ranks, work, 32);
+    blend_half(step, ranks, work, 0);
+    blend_half(step, ranks, work, 32);
+}
+
+/* Brings the leaf numbers that 64 rows come to into the first place of each tree of the group. */
+static inline void blend_group(const struct blend *blend, const struct blend_group *group, const uint8_t *ranks, struct work *work)
+{
+    const struct blend_step *step = blend->steps + group->first_step, *end = step + (size_t)group->steps * BLEND_SIDE_BY_SIDE;
+    for (; step < end; step += BLEND_SIDE_BY_SIDE) {
+        blend_step(step, ranks, work);
+        blend_step(step + 1, ranks, work);
+        blend_step(step + 2, ranks, work);
+        blend_step(step + 3, ranks, work);
     }
-    return work->vectors[BLEND_LEAVES_MAX];
+}
+
+static inline void add32(const float *values, const uint8_t *numbers, __m256 sums[8])
+{
+    for (int i = 0; i < 8; i++) {
+        __m256i leaf = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)(numbers + 8 * i)));
+        sums[i] = _mm256_add_ps(sums[i], _mm256_i32gather_ps(values, leaf, 4));
+    }
+}
+
+/* 16 registers would be all there are: the sums stay in memory. */
+static inline void add64(const double *values, const uint8_t *numbers, double *sums)
+{
+    for (int i = 0; i < 16; i++) {
+        __m128i leaf = _mm_cvtepu8_epi32(_mm_loadu_si32(numbers + 4 * i));
+        __m256d sum = _mm256_add_pd(_mm256_load_pd(sums + 4 * i), _mm256_i32gather_pd(values, leaf, 8));
+        _mm256_store_pd(sums + 4 * i, sum);
+    }
 }
 
 static void block32(const struct blend *blend, const uint8_t *ranks, uint32_t from, uint32_t to, float *sums, struct work *work)
@@ -38,13 +64,12 @@ static void block32(const struct blend *blend, const uint8_t *ranks, uint32_t fr
     __m256 s[8];
     for (int i = 0; i < 8; i++)
         s[i] = _mm256_load_ps(sums + 8 * i);
-    for (uint32_t t = from; t < to; t++) {
-        const struct blend_tree *tree = &blend->trees[t];
-        const uint8_t *numbers = leaves_of(blend, tree, ranks, work);
-        const float *values = (const float *)blend->values + tree->first_value;
-        for (int i = 0; i < 8; i++) {
-            __m256i leaf = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)(numbers + 8 * i)));
-            s[i] = _mm256_add_ps(s[i], _mm256_i32gather_ps(values, leaf, 4));
+    for (uint32_t g = from; g < to; g++) {
+        const struct blend_group *group = &blend->groups[g];
+        blend_group(blend, group, ranks, work);
+        for (uint32_t k = 0; k < group->trees; k++) {
+            const struct blend_tree *tree = &blend->trees[group->first_tree + k];
+            add32((const float *)blend->values + tree->first_value, work->places[k * BLEND_PLACES], s);
         }
     }
     for (int i = 0; i < 8; i++)
@@ -53,14 +78,12 @@ static void block32(const struct blend *blend, const uint8_t *ranks, uint32_t fr
 
 static void block64(const struct blend *blend, const uint8_t *ranks, uint32_t from, uint32_t to, double *sums, struct work *work)
 {
-    for (uint32_t t = from; t < to; t++) {
-        const struct blend_tree *tree = &blend->trees[t];
-        const uint8_t *numbers = leaves_of(blend, tree, ranks, work);
-        const double *values = (const double *)blend->values + tree->first_value;
-        for (int i = 0; i < 16; i++) { /* 16 registers would be all there are: the sums stay in memory */
-            __m128i leaf = _mm_cvtepu8_epi32(_mm_loadu_si32(numbers + 4 * i));
-            __m256d sum = _mm256_add_pd(_mm256_load_pd(sums + 4 * i), _mm256_i32gather_pd(values, leaf, 8));
-            _mm256_store_pd(sums + 4 * i, sum);
+    for (uint32_t g = from; g < to; g++) {
+        const struct blend_group *group = &blend->groups[g];
+        blend_group(blend, group, ranks, work);
+        for (uint32_t k = 0; k < group->trees; k++) {
+            const struct blend_tree *tree = &blend->trees[group->first_tree + k];
+            add64((const double *)blend->values + tree->first_value, work->places[k * BLEND_PLACES], sums);
         }
     }
 }
@@ -68,8 +91,7 @@ static void block64(const struct blend *blend, const uint8_t *ranks, uint32_t fr
 void blend_block_avx2(const struct blend *blend, const uint8_t *ranks, uint32_t from, uint32_t to, void *sums)
 {
     struct work work;
-    for (uint32_t i = 0; i < blend->leaves_max; i++)
-        memset(work.vectors[i], (int)i, 64);
+    memset(work.places[BLEND_ZERO], 0, 64);
     if (blend->ranks->inputs->forest->sum_type == NUMBER_F32)
         block32(blend, ranks, from, to, sums, &work);
     else

@@ -59,21 +59,33 @@ static inline void add64(const uint8_t *planes, uint32_t leaves, __m512i numbers
 }
 
 struct work {
-    uint8_t vectors[BLEND_LEAVES_MAX + BLEND_PLACES][64];
+    uint8_t places[BLEND_WORK][64];
 } __attribute__((aligned(64)));
 
-/* The leaf numbers that 64 rows come to in one tree. */
-static inline __m512i leaves_of(const struct blend *blend, const struct blend_tree *tree, const uint8_t *ranks, struct work *work)
+static inline void blend_step(const struct blend_step *step, const uint8_t *ranks, struct work *work)
 {
-    const struct blend_step *step = blend->steps + tree->first_step, *end = step + tree->step_count;
-    for (; step < end; step++) {
-        __m512i column = _mm512_load_si512(ranks + (size_t)step->column * 64);
-        __mmask64 pass = _mm512_cmpge_epu8_mask(column, _mm512_set1_epi8((char)step->threshold));
-        __m512i fail_leaves = _mm512_load_si512(work->vectors[step->fail]);
-        _mm512_store_si512(work->vectors[BLEND_LEAVES_MAX + step->to],
-                           _mm512_mask_mov_epi8(fail_leaves, pass, _mm512_load_si512(work->vectors[step->pass])));
+    __m512i column = _mm512_load_si512(ranks + (size_t)step->column * 64);
+    __mmask64 pass = _mm512_cmpge_epu8_mask(column, _mm512_set1_epi8((char)step->threshold));
+    __m512i after_fail = _mm512_set1_epi8((char)step->fail_leaves), from_pass = _mm512_load_si512(work->places[step->pass]);
+    __m512i leaves = _mm512_mask_add_epi8(_mm512_load_si512(work->places[step->fail]), pass, from_pass, after_fail);
+    _mm512_store_si512(work->places[step->to], leaves);
+}
+
+/* Brings the leaf numbers that 64 rows come to into the first place of each tree of the group. */
+static inline void blend_group(const struct blend *blend, const struct blend_group *group, const uint8_t *ranks, struct work *work)
+{
+    const struct blend_step *step = blend->steps + group->first_step, *end = step + (size_t)group->steps * BLEND_SIDE_BY_SIDE;
+    for (; step < end; step += BLEND_SIDE_BY_SIDE) {
+        blend_step(step, ranks, work);
+        blend_step(step + 1, ranks, work);
+        blend_step(step + 2, ranks, work);
+        blend_step(step + 3, ranks, work);
     }
-    return _mm512_load_si512(work->vectors[BLEND_LEAVES_MAX]);
+}
+
+static inline __m512i outcome(const struct work *work, uint32_t k)
+{
+    return _mm512_load_si512(work->places[k * BLEND_PLACES]);
 }
 
 static void block32(const struct blend *blend, const uint8_t *ranks, uint32_t from, uint32_t to, float *sums, struct work *work)
@@ -81,10 +93,13 @@ static void block32(const struct blend *blend, const uint8_t *ranks, uint32_t fr
     __m512 s[4];
     for (int i = 0; i < 4; i++)
         s[i] = _mm512_load_ps(sums + 16 * i);
-    for (uint32_t t = from; t < to; t++) {
-        const struct blend_tree *tree = &blend->trees[t];
-        __m512i numbers = leaves_of(blend, tree, ranks, work);
-        add32((const uint8_t *)blend->values + (size_t)tree->first_value * 4, tree->leaves, numbers, s);
+    for (uint32_t g = from; g < to; g++) {
+        const struct blend_group *group = &blend->groups[g];
+        blend_group(blend, group, ranks, work);
+        for (uint32_t k = 0; k < group->trees; k++) {
+            const struct blend_tree *tree = &blend->trees[group->first_tree + k];
+            add32((const uint8_t *)blend->values + (size_t)tree->first_value * 4, tree->leaves, outcome(work, k), s);
+        }
     }
     for (int i = 0; i < 4; i++)
         _mm512_store_ps(sums + 16 * i, s[i]);
@@ -95,10 +110,13 @@ static void block64(const struct blend *blend, const uint8_t *ranks, uint32_t fr
     __m512d s[8];
     for (int i = 0; i < 8; i++)
         s[i] = _mm512_load_pd(sums + 8 * i);
-    for (uint32_t t = from; t < to; t++) {
-        const struct blend_tree *tree = &blend->trees[t];
-        __m512i numbers = leaves_of(blend, tree, ranks, work);
-        add64((const uint8_t *)blend->values + (size_t)tree->first_value * 8, tree->leaves, numbers, s);
+    for (uint32_t g = from; g < to; g++) {
+        const struct blend_group *group = &blend->groups[g];
+        blend_group(blend, group, ranks, work);
+        for (uint32_t k = 0; k < group->trees; k++) {
+            const struct blend_tree *tree = &blend->trees[group->first_tree + k];
+            add64((const uint8_t *)blend->values + (size_t)tree->first_value * 8, tree->leaves, outcome(work, k), s);
+        }
     }
     for (int i = 0; i < 8; i++)
         _mm512_store_pd(sums + 8 * i, s[i]);
@@ -107,8 +125,7 @@ static void block64(const struct blend *blend, const uint8_t *ranks, uint32_t fr
 void blend_block_avx512(const struct blend *blend, const uint8_t *ranks, uint32_t from, uint32_t to, void *sums)
 {
     struct work work;
-    for (uint32_t i = 0; i < blend->leaves_max; i++)
-        memset(work.vectors[i], (int)i, 64);
+    memset(work.places[BLEND_ZERO], 0, 64);
     if (blend->ranks->inputs->forest->sum_type == NUMBER_F32)
         block32(blend, ranks, from, to, sums, &work);
     else

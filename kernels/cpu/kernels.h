@@ -17,8 +17,8 @@ struct cpu_kernels {
     void (*crown_groups)(const struct crown *crown, const uint8_t *ranks, uint32_t from, uint32_t to, double *margins);
 
     enum blend_leaves blend_leaves;
-    /* Adds trees [from, to) to the sums of 64 rows: float or double [64] by the sum type, in the kernel's order of rows.
-     * ranks: [column][64], aligned to 64. All trees are of one output. */
+    /* Adds groups [from, to), all of one output, to the sums of 64 rows: float or double [64] by the sum type, in the
+     * kernel's order of rows. ranks: [column][64], aligned to 64. */
     void (*blend_block)(const struct blend *blend, const uint8_t *ranks, uint32_t from, uint32_t to, void *sums);
     /* [64] where row i's sum is in sums. */
     const uint8_t *place32, *place64;
