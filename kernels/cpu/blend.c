@@ -4,17 +4,13 @@
 #include <string.h>
 
 #include "kernels/cpu/kernels.h"
+#include "kernels/cpu/many.h"
 #include "kernels/cpu/memory.h"
 #include "kernels/cpu/shape.h"
 #include "model/base/check.h"
 
-enum {
-    NOBODYS_PLACE = BLEND_PLACES - 1,
-    RANK_BYTES = 40 << 10,   /* of a call's scratch: ranks of 64 rows or a multiple, RANKS_MAX columns at most */
-    BLOCKS_MAX = 16,         /* of 64 rows in the scratch */
-    BLOCK_BYTES = 256 << 10, /* trees that stay in the second-level cache while the blocks of rows go by */
-};
-_Static_assert(RANKS_MAX * 64 <= RANK_BYTES, "one block of rows must fit");
+enum { NOBODYS_PLACE = BLEND_PLACES - 1 };
+_Static_assert(RANKS_MAX * 64 <= MANY_RANK_BYTES, "64 rows must fit");
 
 /* --- laying out ------------------------------------------------------------------------------------------------------- */
 
@@ -201,86 +197,44 @@ size_t blend_bytes(const struct blend *blend)
 
 /* --- computing -------------------------------------------------------------------------------------------------------- */
 
-/* 64 sums, by the sum type, in the kernel's order. */
-union sums {
-    float f32[64];
-    double f64[64];
-};
-
-static void start_sums(union sums *sums, const struct forest *forest, uint32_t output)
+static void rank(const struct many *many, const struct rows *rows, const uint32_t *slots, uint32_t n, uint8_t *out)
 {
-    double start = forest->base_first ? forest->base[output] : 0;
-    for (uint32_t i = 0; i < 64; i++) {
-        if (forest->sum_type == NUMBER_F32)
-            sums->f32[i] = (float)start;
-        else
-            sums->f64[i] = start;
-    }
+    const struct blend *blend = many->layout;
+    many->kernels->rank_block(blend->ranks, rows, slots, n, out);
 }
 
-static void finish_sums(const union sums *sums, const struct cpu_kernels *kernels, const struct forest *forest, uint32_t output,
-                        uint32_t n, double *margins)
+static uint32_t cache_block(const struct many *many, uint32_t from, uint32_t end)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        double *margin = &margins[(size_t)i * forest->outputs + output];
-        if (forest->sum_type == NUMBER_F32) {
-            float sum = sums->f32[kernels->place32[i]];
-            *margin = (double)(forest->base_first ? sum : sum + (float)forest->base[output]);
-        } else {
-            double sum = sums->f64[kernels->place64[i]];
-            *margin = forest->base_first ? sum : sum + forest->base[output];
-        }
-    }
-}
-
-/* One past the last group from `from` on that a cache block holds. */
-static uint32_t block_end(const struct blend *blend, uint32_t from, uint32_t end)
-{
-    size_t value_bytes = number_type_bytes(blend->ranks->inputs->forest->sum_type);
+    const struct blend *blend = many->layout;
+    size_t value_bytes = number_type_bytes(many->forest->sum_type);
     const struct blend_group *first = &blend->groups[from], *g = first;
     for (; g + 1 < blend->groups + end; g++) {
         size_t steps = (g[1].first_step - first->first_step) * sizeof(struct blend_step);
         uint32_t values = blend->trees[g[1].first_tree].first_value - blend->trees[first->first_tree].first_value;
-        if (steps + values * value_bytes >= BLOCK_BYTES)
+        if (steps + values * value_bytes >= MANY_CACHE_BYTES)
             break;
     }
     return (uint32_t)(g - blend->groups) + 1;
 }
 
-/* The margins of one output for n rows, n <= 64 * BLOCKS_MAX. ranks: [block of 64][column][64]. */
-static void add_output(const struct blend *blend, const struct cpu_kernels *kernels, const uint8_t *ranks, uint32_t output, uint32_t n,
-                       double *margins)
+static void add(const struct many *many, const uint8_t *ranks, uint32_t from, uint32_t to, uint32_t n, void *sums)
 {
-    const struct forest *forest = blend->ranks->inputs->forest;
-    union sums sums[BLOCKS_MAX] __attribute__((aligned(64)));
-    uint32_t blocks = (n + 63) / 64, end = blend->group_end[output];
-    uint32_t from = output > 0 ? blend->group_end[output - 1] : 0;
-    for (uint32_t b = 0; b < blocks; b++)
-        start_sums(&sums[b], forest, output);
-    while (from < end) {
-        uint32_t to = block_end(blend, from, end);
-        for (uint32_t b = 0; b < blocks; b++)
-            kernels->blend_block(blend, ranks + (size_t)b * blend->ranks->count * 64, from, to, &sums[b]);
-        from = to;
-    }
-    for (uint32_t b = 0; b < blocks; b++) {
-        uint32_t rows = n - 64 * b < 64 ? n - 64 * b : 64;
-        finish_sums(&sums[b], kernels, forest, output, rows, margins + (size_t)b * 64 * forest->outputs);
-    }
+    (void)n;
+    many->kernels->blend_block(many->layout, ranks, from, to, sums);
 }
 
 void blend_margins(const struct blend *blend, const struct cpu_kernels *kernels, const struct rows *rows, const uint32_t *slots,
                    uint32_t n, double *margins)
 {
-    uint8_t ranks[RANK_BYTES] __attribute__((aligned(64)));
-    const struct forest *forest = blend->ranks->inputs->forest;
-    uint32_t columns = blend->ranks->count, fit = columns ? RANK_BYTES / (columns * 64) : BLOCKS_MAX;
-    uint32_t chunk = 64 * (fit < BLOCKS_MAX ? fit : BLOCKS_MAX);
-    for (uint32_t first = 0; first < n; first += chunk) {
-        uint32_t count = n - first < chunk ? n - first : chunk;
-        for (uint32_t i = 0; i < count; i += 64)
-            kernels->rank_block(blend->ranks, rows, slots + first + i, count - i < 64 ? count - i : 64, ranks + (size_t)i * columns);
-        for (uint32_t o = 0; o < forest->outputs; o++)
-            add_output(blend, kernels, ranks, o, count, margins + (size_t)first * forest->outputs);
-    }
+    const struct many many = {
+        .forest = blend->ranks->inputs->forest,
+        .kernels = kernels,
+        .layout = blend,
+        .group_end = blend->group_end,
+        .rank_bytes = (size_t)blend->ranks->count * 64,
+        .rank = rank,
+        .cache_block = cache_block,
+        .add = add,
+    };
+    many_margins(&many, rows, slots, n, margins);
 }

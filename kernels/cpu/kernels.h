@@ -4,6 +4,7 @@
 #include "kernels/cpu/blend.h"
 #include "kernels/cpu/crown.h"
 #include "kernels/cpu/ranks.h"
+#include "kernels/cpu/tile.h"
 #include "model/backend.h"
 
 struct cpu_kernels {
@@ -20,6 +21,10 @@ struct cpu_kernels {
     /* Adds groups [from, to), all of one output, to the sums of 64 rows: float or double [64] by the sum type, in the
      * kernel's order of rows. ranks: [column][64], aligned to 64. */
     void (*blend_block)(const struct blend *blend, const uint8_t *ranks, uint32_t from, uint32_t to, void *sums);
+    /* Adds groups [from, to), all of one output, to the sums of n <= 64 rows, likewise. ranks: [row][tile->columns], those of
+     * rows n and above are any. NULL: this instruction set has no such kernel. */
+    void (*tile_block)(const struct tile *tile, const uint8_t *ranks, uint32_t from, uint32_t to, uint32_t n, void *sums);
+
     /* [64] where row i's sum is in sums. */
     const uint8_t *place32, *place64;
 };

@@ -21,6 +21,7 @@ struct plan {
     struct walk *walk; /* layouts that were not chosen are NULL */
     struct crown *crown;
     struct blend *blend;
+    struct tile *tile;
     enum plan_kernel few, many;
     uint32_t many_from; /* rows from which many is quicker than few, 1 .. 65 */
     double us_1, us_64, us_1024;
@@ -52,6 +53,9 @@ static void compute(const struct plan *plan, enum plan_kernel kernel, const stru
         break;
     case PLAN_BLEND:
         blend_margins(plan->blend, plan->kernels, rows, slots, n, margins);
+        break;
+    case PLAN_TILE:
+        tile_margins(plan->tile, plan->kernels, rows, slots, n, margins);
         break;
     case PLAN_ANY:
     case PLAN_REFERENCE:
@@ -142,6 +146,10 @@ static enum status lay_out(struct plan *plan, const struct plan_options *options
         return status;
     if (kernel == PLAN_CROWN)
         return plan->crown ? STATUS_OK : choose_crown(plan, options, trial, err);
+    if (kernel == PLAN_TILE && !plan->kernels->tile_block)
+        return error_set(err, STATUS_UNSUPPORTED, "this kernel needs AVX-512 with VBMI");
+    if (kernel == PLAN_TILE)
+        return plan->tile ? STATUS_OK : tile_make(plan->ranks, &plan->order, &plan->tile, err);
     return plan->blend ? STATUS_OK : blend_make(plan->ranks, &plan->order, plan->kernels->blend_leaves, &plan->blend, err);
 }
 
@@ -149,7 +157,7 @@ static enum status lay_out(struct plan *plan, const struct plan_options *options
 static enum status choose(struct plan *plan, const struct plan_options *options, enum plan_kernel wanted, struct trial *trial, uint32_t n,
                           enum plan_kernel *out, struct error *err)
 {
-    static const enum plan_kernel kernels[] = {PLAN_WALK, PLAN_CROWN, PLAN_BLEND};
+    static const enum plan_kernel kernels[] = {PLAN_WALK, PLAN_CROWN, PLAN_TILE, PLAN_BLEND};
     if (wanted != PLAN_ANY) {
         *out = wanted;
         return lay_out(plan, options, wanted, trial, err);
@@ -157,8 +165,8 @@ static enum status choose(struct plan *plan, const struct plan_options *options,
     double best_us = 0;
     *out = PLAN_REFERENCE;
     for (size_t i = 0; i < sizeof kernels / sizeof kernels[0]; i++) {
-        if (kernels[i] == PLAN_BLEND && n < 64)
-            continue; /* it takes the same for any number of rows up to 64; where it comes in is found below */
+        if ((kernels[i] == PLAN_BLEND || kernels[i] == PLAN_TILE) && n < 64)
+            continue; /* they take the same for any number of rows up to 64; where it comes in is found below */
         enum status status = lay_out(plan, options, kernels[i], trial, err);
         if (status == STATUS_UNSUPPORTED)
             continue;
@@ -197,7 +205,11 @@ static void drop_losers(struct plan *plan)
         blend_free(plan->blend);
         plan->blend = NULL;
     }
-    if (plan->ranks && !plan->crown && !plan->blend) {
+    if (plan->few != PLAN_TILE && plan->many != PLAN_TILE) {
+        tile_free(plan->tile);
+        plan->tile = NULL;
+    }
+    if (plan->ranks && !plan->crown && !plan->blend && !plan->tile) {
         ranks_free(plan->ranks);
         plan->ranks = NULL;
     }
@@ -258,6 +270,7 @@ void plan_destroy(struct plan *plan)
     walk_free(plan->walk);
     crown_free(plan->crown);
     blend_free(plan->blend);
+    tile_free(plan->tile);
     ranks_free(plan->ranks);
     tree_order_free(&plan->order);
     inputs_free(plan->inputs);
@@ -272,6 +285,7 @@ static size_t plan_bytes(const struct plan *plan)
     bytes += plan->walk ? walk_bytes(plan->walk) : 0;
     bytes += plan->crown ? crown_bytes(plan->crown) : 0;
     bytes += plan->blend ? blend_bytes(plan->blend) : 0;
+    bytes += plan->tile ? tile_bytes(plan->tile) : 0;
     return bytes + (plan->ranks ? ranks_bytes(plan->ranks) : 0);
 }
 
@@ -288,6 +302,9 @@ static void describe_kernel(const struct plan *plan, enum plan_kernel kernel, co
         break;
     case PLAN_BLEND:
         buf_format(out, "64 rows at once, %s\n", isa_name(plan->isa));
+        break;
+    case PLAN_TILE:
+        buf_format(out, "8 trees x 8 rows at once, %s\n", isa_name(plan->isa));
         break;
     case PLAN_ANY:
     case PLAN_REFERENCE:

@@ -17,6 +17,7 @@ enum plan_kernel {
     PLAN_WALK,      /* walk.h */
     PLAN_CROWN,     /* crown.h */
     PLAN_BLEND,     /* blend.h */
+    PLAN_TILE,      /* tile.h */
 };
 
 struct plan_options {

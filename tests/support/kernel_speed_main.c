@@ -54,6 +54,7 @@ int main(int argc, char **argv)
         {.name = "crown6 avx512", .options = {ISA_AVX512, PLAN_CROWN, PLAN_CROWN, 6}},
         {.name = "blend avx2", .options = {ISA_AVX2, PLAN_BLEND, PLAN_BLEND, 0}},
         {.name = "blend avx512", .options = {ISA_AVX512, PLAN_BLEND, PLAN_BLEND, 0}},
+        {.name = "tile avx512", .options = {ISA_AVX512, PLAN_TILE, PLAN_TILE, 0}},
         {.name = "any avx2", .options = {ISA_AVX2, PLAN_ANY, PLAN_ANY, 0}},
         {.name = "any avx512", .options = {ISA_AVX512, PLAN_ANY, PLAN_ANY, 0}},
     };
