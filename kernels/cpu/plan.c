@@ -9,7 +9,7 @@
 #include "kernels/cpu/walk.h"
 #include "kernels/ref/forest_reference.h"
 
-static const double trial_us = 1000, measure_us = 3000;
+static const double trial_us = 1000, crossover_us = 200, measure_us = 3000;
 
 struct plan {
     const struct forest *forest;
@@ -181,14 +181,19 @@ static enum status choose(struct plan *plan, const struct plan_options *options,
     return STATUS_OK;
 }
 
+/* By bisection: the kernel for few rows takes its time for each, the one for many has more to do before the first. */
 static void find_many_from(struct plan *plan, struct trial *trial)
 {
-    plan->many_from = 1;
-    if (plan->few == plan->many)
-        return;
-    double few_us = measure(plan, plan->few, trial, 8, trial_us) / 8, many_us = measure(plan, plan->many, trial, 64, trial_us);
-    double rows = many_us / few_us;
-    plan->many_from = rows < 64 ? 1 + (uint32_t)rows : 65;
+    uint32_t low = 1, high = 65; /* many is quicker at high, or high is 65 */
+    while (plan->few != plan->many && low < high) {
+        uint32_t n = (low + high) / 2;
+        double few_us = measure(plan, plan->few, trial, n, crossover_us), many_us = measure(plan, plan->many, trial, n, crossover_us);
+        if (many_us < few_us)
+            high = n;
+        else
+            low = n + 1;
+    }
+    plan->many_from = low;
 }
 
 static void drop_losers(struct plan *plan)

@@ -69,34 +69,35 @@ struct lanes {
 } __attribute__((aligned(64)));
 
 /* By rows of 8 x 8 to by trees, in three steps that each put two registers side by side and part their trees in two:
- * 8 rows of 8 trees -> 16 rows of 4 -> 32 rows of 2 -> 64 rows of one. */
-struct turn {
-    struct lanes low[3], high[3];
-};
-
-static void make_turn(struct turn *turn)
-{
-    for (int step = 0; step < 3; step++) {
-        int rows = 16 << step, trees = 4 >> step; /* after the step */
-        for (int i = 0; i < 64; i++) {
-            int tree = i / rows, row = i % rows, in_second = row >= rows / 2 ? 64 : 0;
-            row %= rows / 2;
-            /* Before the first step a row's trees lie together; after it, a tree's rows. */
-            int low = step == 0 ? row * 8 + tree : tree * (rows / 2) + row;
-            int high = step == 0 ? row * 8 + tree + trees : (tree + trees) * (rows / 2) + row;
-            turn->low[step].byte[i] = (uint8_t)(low + in_second);
-            turn->high[step].byte[i] = (uint8_t)(high + in_second);
-        }
+ * 8 rows of 8 trees -> 16 rows of 4 -> 32 rows of 2 -> 64 rows of one. After a step, a register holds ROWS rows of TREES
+ * trees, tree by tree; where byte i of the lower or the upper trees comes from is TURN. */
+#define ROWS(step) (16 << (step))
+#define TREES(step) (4 >> (step))
+#define TURN_ROW(step, i) ((i) % ROWS(step) % (ROWS(step) / 2))
+#define TURN_TREE(step, i, upper) ((i) / ROWS(step) + (upper) * TREES(step))
+#define TURN(step, i, upper)                                                                                                     \
+    (uint8_t)(((i) % ROWS(step) >= ROWS(step) / 2 ? 64 : 0) + ((step) == 0                                                       \
+                  ? TURN_ROW(step, i) * 8 + TURN_TREE(step, i, upper)                                                            \
+                  : TURN_TREE(step, i, upper) * (ROWS(step) / 2) + TURN_ROW(step, i)))
+#define TURN_4(step, i, upper) TURN(step, i, upper), TURN(step, i + 1, upper), TURN(step, i + 2, upper), TURN(step, i + 3, upper)
+#define TURN_16(step, i, upper)                                                                                                  \
+    TURN_4(step, i, upper), TURN_4(step, i + 4, upper), TURN_4(step, i + 8, upper), TURN_4(step, i + 12, upper)
+#define TURN_64(step, upper)                                                                                                     \
+    {                                                                                                                            \
+        {                                                                                                                        \
+            TURN_16(step, 0, upper), TURN_16(step, 16, upper), TURN_16(step, 32, upper), TURN_16(step, 48, upper)                \
+        }                                                                                                                        \
     }
-}
+static const struct lanes turn_low[3] = {TURN_64(0, 0), TURN_64(1, 0), TURN_64(2, 0)};
+static const struct lanes turn_high[3] = {TURN_64(0, 1), TURN_64(1, 1), TURN_64(2, 1)};
 
 /* in: [8 rows each]; out: [tree], the 64 rows in order. */
-ALWAYS void turn_around(const struct turn *turn, const struct lanes in[8], __m512i out[8])
+ALWAYS void turn_around(const struct lanes in[8], __m512i out[8])
 {
     __m512i a[8], b[8];
-    const __m512i low0 = _mm512_load_si512(&turn->low[0]), high0 = _mm512_load_si512(&turn->high[0]);
-    const __m512i low1 = _mm512_load_si512(&turn->low[1]), high1 = _mm512_load_si512(&turn->high[1]);
-    const __m512i low2 = _mm512_load_si512(&turn->low[2]), high2 = _mm512_load_si512(&turn->high[2]);
+    const __m512i low0 = _mm512_load_si512(&turn_low[0]), high0 = _mm512_load_si512(&turn_high[0]);
+    const __m512i low1 = _mm512_load_si512(&turn_low[1]), high1 = _mm512_load_si512(&turn_high[1]);
+    const __m512i low2 = _mm512_load_si512(&turn_low[2]), high2 = _mm512_load_si512(&turn_high[2]);
     for (int i = 0; i < 4; i++) { /* a[i]: rows 16i .., trees 0 - 3; a[4 + i]: trees 4 - 7 */
         __m512i first = _mm512_load_si512(&in[2 * i]), second = _mm512_load_si512(&in[2 * i + 1]);
         a[i] = _mm512_permutex2var_epi8(first, low0, second);
@@ -116,14 +117,14 @@ ALWAYS void turn_around(const struct turn *turn, const struct lanes in[8], __m51
 
 /* The leaves that up to 64 rows come to in the trees of a group. */
 ALWAYS void leaves_of(const struct tile *tile, const struct tile_group *group, const uint8_t *ranks, uint32_t n, int columns, __m512i base,
-                      const struct turn *turn, struct lanes reached[8], __m512i leaves[8])
+                      struct lanes reached[8], __m512i leaves[8])
 {
     const __m512i start = _mm512_set1_epi64(0x0706050403020100);
     for (uint32_t r = 0; r < n; r += 8) {
         __m512i at = walk_tile(tile->tests + group->tests, group->depth, ranks + (size_t)r * (size_t)columns, columns, base, start);
         _mm512_store_si512(&reached[r / 8], at);
     }
-    turn_around(turn, reached, leaves);
+    turn_around(reached, leaves);
     __m512i leaf_bits = _mm512_set1_epi8((char)((1u << group->depth) - 1));
     for (int t = 0; t < 8; t++)
         leaves[t] = _mm512_and_si512(leaves[t], leaf_bits);
@@ -131,9 +132,7 @@ ALWAYS void leaves_of(const struct tile *tile, const struct tile_group *group, c
 
 ALWAYS void block(const struct tile *tile, const uint8_t *ranks, uint32_t from, uint32_t to, uint32_t n, void *sums, int columns)
 {
-    struct turn turn;
     struct lanes reached[8], base_lanes;
-    make_turn(&turn);
     memset(reached, 0, sizeof reached);
     for (int i = 0; i < 64; i++)
         base_lanes.byte[i] = (uint8_t)(i / 8 * columns % 128);
@@ -145,7 +144,7 @@ ALWAYS void block(const struct tile *tile, const uint8_t *ranks, uint32_t from, 
             s[i] = _mm512_load_ps((const float *)sums + 16 * i);
         for (uint32_t g = from; g < to; g++) {
             const struct tile_group *group = &tile->groups[g];
-            leaves_of(tile, group, ranks, n, columns, base, &turn, reached, leaves);
+            leaves_of(tile, group, ranks, n, columns, base, reached, leaves);
             for (uint32_t k = 0; k < group->trees; k++)
                 add32(tile->values + ((size_t)group->first_value + k * group->leaves) * 4, group->leaves, leaves[k], s);
         }
@@ -157,7 +156,7 @@ ALWAYS void block(const struct tile *tile, const uint8_t *ranks, uint32_t from, 
             s[i] = _mm512_load_pd((const double *)sums + 8 * i);
         for (uint32_t g = from; g < to; g++) {
             const struct tile_group *group = &tile->groups[g];
-            leaves_of(tile, group, ranks, n, columns, base, &turn, reached, leaves);
+            leaves_of(tile, group, ranks, n, columns, base, reached, leaves);
             for (uint32_t k = 0; k < group->trees; k++)
                 add64(tile->values + ((size_t)group->first_value + k * group->leaves) * 8, group->leaves, leaves[k], s);
         }
