@@ -22,12 +22,12 @@
 
 enum { FLUSH_MS = 60000, BLOCK_BYTES = 1 << 18 };
 
-static volatile sig_atomic_t stop; /* set by a signal */
+static volatile sig_atomic_t stop; /* signals so far: the first ends the lines, one more the wait for acknowledgements */
 
 static void on_signal(int number)
 {
     (void)number;
-    stop = 1;
+    stop = stop + 1;
 }
 
 struct settings_of_gen {
@@ -236,7 +236,7 @@ static enum status open_outlet(struct outlet *outlet, const struct settings_of_g
 }
 
 /* Flushes everything and says what was acknowledged. */
-static enum status close_outlet(struct outlet *outlet, double seconds, struct error *err)
+static enum status close_outlet(struct outlet *outlet, int64_t started_ns, struct error *err)
 {
     enum status status = lines_close(&outlet->records, err);
     enum status labels = lines_close(&outlet->labels, status == STATUS_OK ? err : NULL);
@@ -244,9 +244,10 @@ static enum status close_outlet(struct outlet *outlet, double seconds, struct er
     if (!outlet->kafka)
         return status;
     struct kafka_writer_counts counts;
-    enum status flushed = kafka_writer_flush(outlet->kafka, FLUSH_MS, status == STATUS_OK ? err : NULL);
+    enum status flushed = kafka_writer_flush(outlet->kafka, FLUSH_MS, &stop, status == STATUS_OK ? err : NULL);
     status = status == STATUS_OK ? flushed : status;
     kafka_writer_counts(outlet->kafka, &counts);
+    double seconds = (double)(clock_monotonic_ns() - started_ns) / 1e9;
     (void)fprintf(stderr, "assay: %" PRIu64 " sent, %" PRIu64 " acknowledged, %" PRIu64 " failed%s%s, %.1f s, %.0f/s\n", counts.sent,
                   counts.acknowledged, counts.failed, counts.failed ? ": " : "", counts.reason, seconds,
                   (double)counts.acknowledged / seconds);
@@ -267,7 +268,7 @@ static int run(const struct settings_of_gen *s)
         (void)sigaction(SIGTERM, &action, NULL);
         int64_t started_ns = clock_monotonic_ns();
         status = put_all(&outlet, s, &done, &err);
-        enum status closed = close_outlet(&outlet, (double)(clock_monotonic_ns() - started_ns) / 1e9, status == STATUS_OK ? &err : NULL);
+        enum status closed = close_outlet(&outlet, started_ns, status == STATUS_OK ? &err : NULL);
         status = status == STATUS_OK ? closed : status;
     }
     kafka_writer_free(outlet.kafka);

@@ -26,6 +26,13 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message,
     (void)snprintf(writer->counts.reason, sizeof writer->counts.reason, "%s", rd_kafka_err2str(message->err));
 }
 
+/* From librdkafka's threads: what it would print itself, in our form. */
+static void on_log(const rd_kafka_t *producer, int level, const char *facility, const char *line)
+{
+    (void)producer, (void)level, (void)facility;
+    (void)fprintf(stderr, "assay: kafka: %s\n", line);
+}
+
 static enum status set(rd_kafka_conf_t *conf, const char *name, const char *value, struct error *err)
 {
     char why[256] = "";
@@ -50,7 +57,7 @@ static enum status configure(rd_kafka_conf_t *conf, const char *brokers, const c
     static const char *const basics[][2] = {
         {"client.id", "assay-gen"},      {"enable.idempotence", "true"}, {"acks", "all"},
         {"partitioner", "murmur2_random"}, {"linger.ms", "5"},             {"compression.type", "lz4"},
-        {"socket.nagle.disable", "true"},
+        {"socket.nagle.disable", "true"},  {"log.thread.name", "false"},
     };
     enum status status = set(conf, "bootstrap.servers", brokers, err);
     for (size_t i = 0; i < sizeof basics / sizeof basics[0] && status == STATUS_OK; i++)
@@ -73,6 +80,7 @@ enum status kafka_writer_create(const char *brokers, const char *topic, const ch
         return status;
     }
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    rd_kafka_conf_set_log_cb(conf, on_log);
     rd_kafka_conf_set_opaque(conf, writer);
     writer->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
     if (!writer->producer) {
@@ -116,12 +124,15 @@ void kafka_writer_poll(struct kafka_writer *writer)
     (void)rd_kafka_poll(writer->producer, 0);
 }
 
-enum status kafka_writer_flush(struct kafka_writer *writer, int timeout_ms, struct error *err)
+enum status kafka_writer_flush(struct kafka_writer *writer, int timeout_ms, const volatile sig_atomic_t *stop, struct error *err)
 {
-    if (rd_kafka_flush(writer->producer, timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR)
-        return STATUS_OK;
-    return error_set(err, STATUS_TIMEOUT, "kafka: %d lines are not acknowledged after %d s; is the broker there?",
-                     rd_kafka_outq_len(writer->producer), timeout_ms / 1000);
+    enum { SLICE_MS = 100 };
+    sig_atomic_t before = *stop;
+    for (int waited_ms = 0; waited_ms < timeout_ms && *stop == before; waited_ms += SLICE_MS) {
+        if (rd_kafka_flush(writer->producer, SLICE_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+            return STATUS_OK;
+    }
+    return error_set(err, STATUS_TIMEOUT, "kafka: %d lines were not acknowledged; is the broker there?", rd_kafka_outq_len(writer->producer));
 }
 
 void kafka_writer_counts(const struct kafka_writer *writer, struct kafka_writer_counts *out)

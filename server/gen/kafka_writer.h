@@ -25,8 +25,10 @@ MUST_USE enum status kafka_writer_send(struct kafka_writer *writer, const char *
 /* Serves acknowledgements without waiting. */
 void kafka_writer_poll(struct kafka_writer *writer);
 
-/* Waits until everything sent is acknowledged or failed, at most so long. STATUS_TIMEOUT: something still is not. */
-MUST_USE enum status kafka_writer_flush(struct kafka_writer *writer, int timeout_ms, struct error *err);
+/* Waits until everything sent is acknowledged or failed, at most so long, and no longer than *stop stays as it is.
+ * STATUS_TIMEOUT: something still is not. */
+MUST_USE enum status kafka_writer_flush(struct kafka_writer *writer, int timeout_ms, const volatile sig_atomic_t *stop,
+                                        struct error *err);
 
 struct kafka_writer_counts {
     uint64_t sent, acknowledged, failed;

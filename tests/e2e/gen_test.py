@@ -2,10 +2,14 @@
 
 import json
 import re
+import signal
 import subprocess
 import time
+from pathlib import Path
 
 from support import ASSAY, environment, run
+
+TOOL = Path(ASSAY).parent / "tools/kafka_tool"
 
 
 def test_same_seed_same_bytes_and_labels_for_every_line(tmp_path):
@@ -67,3 +71,28 @@ def test_an_interrupt_ends_an_endless_run_with_whole_lines(tmp_path):
     assert process.wait(60) == 0
     lines = out.read_text().splitlines()
     assert lines and all(re.fullmatch(r"\{.*\}", line) for line in lines)
+
+
+def test_into_kafka_at_a_pace_keyed_by_customer_and_counted():
+    with subprocess.Popen([TOOL, "mock", "--topic=t:4"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as broker:
+        address = broker.stdout.readline().strip()
+        began = time.monotonic()
+        result = run("gen", "--transactions", 2000, "--seed", 3, "--kafka", address, "--topic", "t", "--rate", 4000, "-X", "linger.ms=1")
+        assert time.monotonic() - began > 0.45
+        assert result.code == 0 and "assay: 2000 sent, 2000 acknowledged, 0 failed, " in result.err.splitlines()[-1], result
+        read = subprocess.run([TOOL, "read", "--broker", address, "--topic", "t"], capture_output=True, text=True, timeout=60)
+        broker.stdin.close()
+    records = [json.loads(line) for line in read.stdout.splitlines()]
+    values = [json.loads(record["value"]) for record in records]
+    assert [record["key"] for record in records] == [value["customer_id"] for value in values]
+    lines = run("gen", "--transactions", 2000, "--seed", 3).out.splitlines()
+    assert sorted(record["value"] for record in records) == sorted(lines)
+
+
+def test_without_a_broker_an_interrupt_ends_the_wait():
+    process = subprocess.Popen([ASSAY, "gen", "--transactions", "10", "--kafka", "127.0.0.1:1", "--topic", "t"], stderr=subprocess.PIPE,
+                               text=True, env=environment())
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 1 and "10 sent, 0 acknowledged" in err and "is the broker there?" in err, err

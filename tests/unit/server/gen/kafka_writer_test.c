@@ -86,7 +86,7 @@ static void every_line_is_acknowledged_once(void **state)
         int len = snprintf(line, sizeof line, "line %d", i), key_len = snprintf(key, sizeof key, "key %d", i % 10);
         assert_int_equal(kafka_writer_send(writer, key, (size_t)key_len, line, (size_t)len, &stop, &err), STATUS_OK);
     }
-    assert_int_equal(kafka_writer_flush(writer, 30000, &err), STATUS_OK);
+    assert_int_equal(kafka_writer_flush(writer, 30000, &stop, &err), STATUS_OK);
     struct kafka_writer_counts counts;
     kafka_writer_counts(writer, &counts);
     assert_int_equal(counts.sent, LINES);
@@ -120,8 +120,8 @@ static void an_absent_broker_is_told(void **state)
     struct error err;
     assert_int_equal(kafka_writer_create("127.0.0.1:1", "lines", properties, 2, &writer, &err), STATUS_OK);
     assert_int_equal(kafka_writer_send(writer, "k", 1, "v", 1, &stop, &err), STATUS_OK);
-    assert_int_equal(kafka_writer_flush(writer, 200, &err), STATUS_TIMEOUT);
-    assert_non_null(strstr(err.message, "1 lines are not acknowledged"));
+    assert_int_equal(kafka_writer_flush(writer, 200, &stop, &err), STATUS_TIMEOUT);
+    assert_non_null(strstr(err.message, "1 lines were not acknowledged"));
     stop = 1; /* an interrupt ends the waiting for room */
     assert_int_equal(kafka_writer_send(writer, "k", 1, "v", 1, &stop, &err), STATUS_CLOSED);
     kafka_writer_free(writer);
