@@ -4,7 +4,11 @@
  * ThreadSanitizer follows pthread_create, pthread_mutex_lock and so on; glibc's thrd_create, mtx_lock and cnd_wait, which
  * librdkafka uses, go past it. A thread it has not seen born makes it crash, and locks it has not seen look like races.
  * The types are the same underneath: glibc's mtx_t, cnd_t and thrd_t are its pthread types in size and alignment.
+ *
+ * The suppression called_from_lib:librdkafka.so makes the sanitizer pass over all that librdkafka calls by itself, its
+ * read-write locks too; so these go by way of here as well, where the call is ours.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -115,4 +119,22 @@ int cnd_wait(cnd_t *condition, mtx_t *mutex)
 int cnd_timedwait(cnd_t *condition, mtx_t *mutex, const struct timespec *until)
 {
     return result(pthread_cond_timedwait((pthread_cond_t *)condition, (pthread_mutex_t *)mutex, until));
+}
+
+/* The sanitizer's own function of this name, which comes after the program's. */
+#define NEXT(function) ((int (*)(pthread_rwlock_t *))(uintptr_t)dlsym(RTLD_NEXT, #function))
+
+int pthread_rwlock_rdlock(pthread_rwlock_t *lock)
+{
+    return NEXT(pthread_rwlock_rdlock)(lock);
+}
+
+int pthread_rwlock_wrlock(pthread_rwlock_t *lock)
+{
+    return NEXT(pthread_rwlock_wrlock)(lock);
+}
+
+int pthread_rwlock_unlock(pthread_rwlock_t *lock)
+{
+    return NEXT(pthread_rwlock_unlock)(lock);
 }
