@@ -42,7 +42,7 @@ static void produce(struct demo *demo, rd_kafka_t *rk)
     size_t key_len = gen_write_customer(&tx, key);
     atomic_store_explicit(&demo->known[tx.number % DEMO_KNOWN], (uint8_t)tx.scenario, memory_order_relaxed);
     for (;;) {
-        rd_kafka_resp_err_t failed = rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(DEMO_INPUT), RD_KAFKA_V_KEY(key, key_len),
+        rd_kafka_resp_err_t failed = __extension__ rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(DEMO_INPUT), RD_KAFKA_V_KEY(key, key_len),
                                                        RD_KAFKA_V_VALUE(text, len), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
         if (failed != RD_KAFKA_RESP_ERR__QUEUE_FULL)
             break;

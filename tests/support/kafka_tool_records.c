@@ -43,7 +43,7 @@ static void produce(struct sender *s, const void *key, size_t key_len, const voi
 {
     for (;;) {
         rd_kafka_resp_err_t code =
-            rd_kafka_producev(s->client, RD_KAFKA_V_RKT(s->topic), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+            __extension__ rd_kafka_producev(s->client, RD_KAFKA_V_RKT(s->topic), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
                               RD_KAFKA_V_KEY((void *)(uintptr_t)key, key_len), RD_KAFKA_V_VALUE((void *)(uintptr_t)value, len),
                               RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
