@@ -3,7 +3,8 @@
 #include <string.h>
 
 /* Room for `more` items behind the `count` that are there; what grew is zeroed. The new address, or NULL. */
-static void *grow(struct forest_builder *b, void *array, uint32_t count, size_t *capacity, size_t more, size_t item_bytes)
+static void *grow(struct forest_builder *b, void *array, uint32_t count, size_t *capacity, size_t more,
+                  size_t item_bytes)
 {
     if (more > UINT32_MAX - (size_t)count)
         return NULL;
@@ -114,8 +115,8 @@ bool builder_linear_term(struct forest_builder *b, uint32_t feature, double coef
     if (!features)
         return false;
     f->linear_features = features;
-    double *coefficients = grow(b, f->linear_coefficients, f->linear_term_count, &b->linear_coefficients, 1,
-                                sizeof *coefficients);
+    double *coefficients =
+        grow(b, f->linear_coefficients, f->linear_term_count, &b->linear_coefficients, 1, sizeof *coefficients);
     if (!coefficients)
         return false;
     f->linear_coefficients = coefficients;
@@ -135,8 +136,8 @@ void builder_finish(struct forest_builder *b)
     f->sets = import_shrink(m, f->sets, &b->sets, f->set_count, sizeof *f->sets);
     f->set_words = import_shrink(m, f->set_words, &b->words, f->set_word_count, sizeof *f->set_words);
     f->linear = import_shrink(m, f->linear, &b->linear, f->linear_count, sizeof *f->linear);
-    f->linear_features = import_shrink(m, f->linear_features, &b->linear_features, f->linear_term_count,
-                                       sizeof *f->linear_features);
+    f->linear_features =
+        import_shrink(m, f->linear_features, &b->linear_features, f->linear_term_count, sizeof *f->linear_features);
     f->linear_coefficients = import_shrink(m, f->linear_coefficients, &b->linear_coefficients, f->linear_term_count,
                                            sizeof *f->linear_coefficients);
 }

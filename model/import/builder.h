@@ -1,6 +1,6 @@
 /*
- * Appends to a forest while its file is read. Every array grows through the importer's memory account; a refusal shows as
- * NULL (or false), after which the forest is still whole: forest_free frees it.
+ * Appends to a forest while its file is read. Every array grows through the importer's memory account; a refusal shows
+ * as NULL (or false), after which the forest is still whole: forest_free frees it.
  */
 #pragma once
 
@@ -8,13 +8,13 @@
 #include "model/import/memory.h"
 
 struct forest_builder {
-    struct forest *forest;        /* borrowed */
+    struct forest *forest; /* borrowed */
     struct import_memory *memory; /* borrowed */
     size_t nodes, trees, values, outputs, sets, words, linear, linear_features, linear_coefficients; /* capacities */
 };
 
-/* Room for so many nodes and leaf values at once, as far as the account allows; a guess that is too high costs nothing, as
- * memory that is never touched is given back by builder_finish. Saves copying a large forest as it grows. */
+/* Room for so many nodes and leaf values at once, as far as the account allows; a guess that is too high costs nothing,
+ * as memory that is never touched is given back by builder_finish. Saves copying a large forest as it grows. */
 void builder_reserve(struct forest_builder *b, size_t nodes, size_t values);
 
 /* `count` new items at the end of an array, zeroed; borrowed until the next call. */

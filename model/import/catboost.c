@@ -6,9 +6,9 @@
  *     oblivious_trees[]                splits[] of float_feature_index and border, leaf_values[]
  *     scale_and_bias                   [scale, [bias of each output]]
  *
- * A symmetric tree asks the same question everywhere on a level: bit i of the leaf's number is x > border of split i, in
- * float32. In the forest it becomes a whole binary tree with the last split at its root, so that leaves stand in order. NaN
- * is below every border, or above ("AsTrue"). The margin is scale * sum + bias, in double.
+ * A symmetric tree asks the same question everywhere on a level: bit i of the leaf's number is x > border of split i,
+ * in float32. In the forest it becomes a whole binary tree with the last split at its root, so that leaves stand in
+ * order. NaN is below every border, or above ("AsTrue"). The margin is scale * sum + bias, in double.
  *
  * Source: CatBoost's documentation of the JSON format; the arithmetic is in docs/models.md.
  */
@@ -40,7 +40,8 @@ static void read_nan_treatment(struct catboost *c, struct catboost_feature *feat
 
 static void read_feature(struct catboost *c)
 {
-    struct catboost_feature *grown = import_grow(&c->memory, c->features, &c->feature_capacity, c->feature_count + 1, sizeof *grown);
+    struct catboost_feature *grown =
+        import_grow(&c->memory, c->features, &c->feature_capacity, c->feature_count + 1, sizeof *grown);
     if (!grown) {
         (void)document_out_of_memory(&c->d);
         return;
@@ -72,16 +73,18 @@ static void read_features(struct catboost *c)
         if (catboost_is(key, "float_features")) {
             for (document_array(&c->d); document_item(&c->d);)
                 read_feature(c);
-        } else if (catboost_is(key, "categorical_features") || catboost_is(key, "text_features") || catboost_is(key, "embedding_features")) {
+        } else if (catboost_is(key, "categorical_features") || catboost_is(key, "text_features") ||
+                   catboost_is(key, "embedding_features")) {
             bool any = false;
             for (document_array(&c->d); document_item(&c->d);) {
                 any = true;
                 (void)document_skip(&c->d);
             }
             if (any)
-                (void)document_fail(&c->d, STATUS_UNSUPPORTED,
-                                    "CatBoost models with categorical, text or embedding features are not supported; encode "
-                                    "them as numbers before training");
+                (void)document_fail(
+                    &c->d, STATUS_UNSUPPORTED,
+                    "CatBoost models with categorical, text or embedding features are not supported; encode "
+                    "them as numbers before training");
         } else {
             (void)document_skip(&c->d);
         }
@@ -181,8 +184,9 @@ static void read_document(struct catboost *c)
             for (document_array(&c->d); document_item(&c->d);)
                 catboost_read_tree(c);
         } else if (catboost_is(key, "trees")) {
-            (void)document_fail(&c->d, STATUS_UNSUPPORTED,
-                                "CatBoost trees of grow_policy Depthwise and Lossguide are not supported, SymmetricTree is");
+            (void)document_fail(
+                &c->d, STATUS_UNSUPPORTED,
+                "CatBoost trees of grow_policy Depthwise and Lossguide are not supported, SymmetricTree is");
         } else if (catboost_is(key, "scale_and_bias")) {
             read_scale_and_bias(c);
         } else {
@@ -197,12 +201,22 @@ static enum status find_link(struct catboost *c, struct error *err)
         const char *loss;
         enum link link;
     } losses[] = {
-        {"Logloss", LINK_SIGMOID_F64},   {"CrossEntropy", LINK_SIGMOID_F64}, {"MultiClass", LINK_SOFTMAX_F64},
-        {"MultiClassOneVsAll", LINK_SIGMOID_F64},                            {"Poisson", LINK_EXP_F64},
-        {"Tweedie", LINK_EXP_F64},       {"RMSE", LINK_IDENTITY},            {"MAE", LINK_IDENTITY},
-        {"Quantile", LINK_IDENTITY},     {"MAPE", LINK_IDENTITY},            {"Huber", LINK_IDENTITY},
-        {"Expectile", LINK_IDENTITY},    {"Lq", LINK_IDENTITY},              {"QueryRMSE", LINK_IDENTITY},
-        {"PairLogit", LINK_IDENTITY},    {"YetiRank", LINK_IDENTITY},
+        {"Logloss", LINK_SIGMOID_F64},
+        {"CrossEntropy", LINK_SIGMOID_F64},
+        {"MultiClass", LINK_SOFTMAX_F64},
+        {"MultiClassOneVsAll", LINK_SIGMOID_F64},
+        {"Poisson", LINK_EXP_F64},
+        {"Tweedie", LINK_EXP_F64},
+        {"RMSE", LINK_IDENTITY},
+        {"MAE", LINK_IDENTITY},
+        {"Quantile", LINK_IDENTITY},
+        {"MAPE", LINK_IDENTITY},
+        {"Huber", LINK_IDENTITY},
+        {"Expectile", LINK_IDENTITY},
+        {"Lq", LINK_IDENTITY},
+        {"QueryRMSE", LINK_IDENTITY},
+        {"PairLogit", LINK_IDENTITY},
+        {"YetiRank", LINK_IDENTITY},
     };
     const char *loss = c->out->objective;
     if (!loss)
@@ -224,8 +238,8 @@ static enum status apply_scale(struct catboost *c, struct error *err)
     if (c->scale == 1)
         return STATUS_OK;
     if (!isfinite(c->scale) || fabs(frexp(c->scale, &exponent)) != 0.5 || abs(exponent) > 64)
-        return error_set(err, STATUS_UNSUPPORTED, "scale_and_bias: the scale %g is not supported; call set_scale_and_bias(1, ...)",
-                         c->scale);
+        return error_set(err, STATUS_UNSUPPORTED,
+                         "scale_and_bias: the scale %g is not supported; call set_scale_and_bias(1, ...)", c->scale);
     for (uint32_t i = 0; i < f->entry_count; i++)
         f->leaf_values[i] *= c->scale;
     return STATUS_OK;
@@ -241,7 +255,8 @@ static enum status take_features(struct catboost *c, struct error *err)
         if (node->op == FOREST_LEAF)
             continue;
         if (node->feature >= c->feature_count)
-            return error_set(err, STATUS_INVALID, "a split uses feature %u, features_info has %zu", node->feature, c->feature_count);
+            return error_set(err, STATUS_INVALID, "a split uses feature %u, features_info has %zu", node->feature,
+                             c->feature_count);
         node->missing_yes = c->features[node->feature].nan_is_yes;
     }
     for (size_t i = 0; i < c->feature_count; i++)
@@ -265,7 +280,8 @@ static enum status assemble(struct catboost *c, struct error *err)
     if (f->tree_count == 0)
         return error_set(err, STATUS_INVALID, "the file has no oblivious_trees");
     if (c->bias.size != 0 && c->bias.size != c->outputs)
-        return error_set(err, STATUS_INVALID, "scale_and_bias has %zu values, the trees have %u outputs", c->bias.size, c->outputs);
+        return error_set(err, STATUS_INVALID, "scale_and_bias has %zu values, the trees have %u outputs", c->bias.size,
+                         c->outputs);
     enum status status = find_link(c, err);
     if (status == STATUS_OK)
         status = apply_scale(c, err);
@@ -313,8 +329,8 @@ static enum status load(const struct import_file *file, const struct model_optio
 static bool recognises(const struct import_file *file)
 {
     struct span key = json_first_key(file->data, file->len);
-    return catboost_is(key, "features_info") || catboost_is(key, "model_info") || catboost_is(key, "oblivious_trees") || catboost_is(key, "ctr_data") ||
-           catboost_is(key, "trees");
+    return catboost_is(key, "features_info") || catboost_is(key, "model_info") || catboost_is(key, "oblivious_trees") ||
+           catboost_is(key, "ctr_data") || catboost_is(key, "trees");
 }
 
 const struct importer importer_catboost = {.name = "CatBoost JSON", .recognises = recognises, .load = load};

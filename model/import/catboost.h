@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "model/import/builder.h"
-#include "model/import/document_format.h"
+#include "model/import/document.h"
 #include "model/import/import.h"
 
 struct catboost_feature {

@@ -22,14 +22,16 @@ static void read_split(struct catboost *c, struct split *out)
             (void)document_i64(&c->d, &feature);
         } else if (catboost_is(key, "split_type")) {
             if (document_text(&c->d, &type) && !catboost_is(type, "FloatFeature"))
-                (void)document_fail(&c->d, STATUS_UNSUPPORTED, "CatBoost splits of type %.*s are not supported, FloatFeature is",
+                (void)document_fail(&c->d, STATUS_UNSUPPORTED,
+                                    "CatBoost splits of type %.*s are not supported, FloatFeature is",
                                     type.len > 30 ? 30 : (int)type.len, type.data);
         } else {
             (void)document_skip(&c->d);
         }
     }
     if (!has_border || !isfinite(out->border) || feature < 0 || feature >= FOREST_FEATURES_MAX)
-        (void)document_fail(&c->d, STATUS_INVALID, "a finite border and a feature of at most %d are expected", FOREST_FEATURES_MAX);
+        (void)document_fail(&c->d, STATUS_INVALID, "a finite border and a feature of at most %d are expected",
+                            FOREST_FEATURES_MAX);
     out->feature = (uint32_t)feature;
 }
 
@@ -60,7 +62,8 @@ static bool add_leaf(struct catboost *c, size_t leaf, struct forest_node *out)
     return true;
 }
 
-/* Nodes of a whole binary tree in levels: node i leads to 2 i + 1 (no) and 2 i + 2 (yes); level k asks split depth - 1 - k. */
+/* Nodes of a whole binary tree in levels: node i leads to 2 i + 1 (no) and 2 i + 2 (yes); level k asks split depth - 1
+ * - k. */
 static bool add_tree(struct catboost *c, const struct split *splits, size_t depth)
 {
     struct forest *f = c->builder.forest;

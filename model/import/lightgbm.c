@@ -6,8 +6,8 @@
  *     Tree=0 ...                  a block a tree: see lightgbm_tree.c
  *     end of trees                then importances and parameters, which no score depends on
  *
- * Rows are doubles here: compared with double thresholds after every |x| <= 1e-35f has become 0, as the library does when
- * it copies a row. Sums are doubles from 0. Tree t adds to output t % num_tree_per_iteration. Random forests
+ * Rows are doubles here: compared with double thresholds after every |x| <= 1e-35f has become 0, as the library does
+ * when it copies a row. Sums are doubles from 0. Tree t adds to output t % num_tree_per_iteration. Random forests
  * (average_output) have the sum as their margin, and the score of the sum over the rounds.
  *
  * Source: the layout is what LightGBM's Booster.save_model writes; the arithmetic is in docs/models.md.
@@ -27,9 +27,10 @@ static bool is(struct span text, const char *word)
 static bool read_version(struct lightgbm *l, struct span value)
 {
     if (!is(value, "v3") && !is(value, "v4"))
-        return lightgbm_fail(l, STATUS_UNSUPPORTED,
-                             "version=%.*s is not supported, v3 and v4 are; load the model with LightGBM 3 or 4 and save it again",
-                             value.len > 20 ? 20 : (int)value.len, value.data);
+        return lightgbm_fail(
+            l, STATUS_UNSUPPORTED,
+            "version=%.*s is not supported, v3 and v4 are; load the model with LightGBM 3 or 4 and save it again",
+            value.len > 20 ? 20 : (int)value.len, value.data);
     l->out->writer = strdup(is(value, "v3") ? "LightGBM 3" : "LightGBM 4");
     return l->out->writer || lightgbm_fail(l, STATUS_NO_MEMORY, "out of memory");
 }
@@ -104,11 +105,11 @@ static bool read_header(struct lightgbm *l)
     }
     if (l->status != STATUS_OK)
         return false;
-    const char *absent = !l->out->writer           ? "version"
-                         : l->outputs < 0          ? "num_tree_per_iteration"
-                         : l->features < 0         ? "max_feature_idx"
-                         : !l->feature_names.data  ? "feature_names"
-                                                   : NULL;
+    const char *absent = !l->out->writer          ? "version"
+                         : l->outputs < 0         ? "num_tree_per_iteration"
+                         : l->features < 0        ? "max_feature_idx"
+                         : !l->feature_names.data ? "feature_names"
+                                                  : NULL;
     if (absent)
         return lightgbm_fail(l, STATUS_INVALID, "the header has no %s", absent);
     l->features++;
@@ -132,7 +133,8 @@ static bool read_trees(struct lightgbm *l)
             return false;
     }
     l->tree_number = -1;
-    return lightgbm_fail(l, STATUS_INVALID, "the file ends before 'end of trees', after %u trees: it was cut", f->tree_count);
+    return lightgbm_fail(l, STATUS_INVALID, "the file ends before 'end of trees', after %u trees: it was cut",
+                         f->tree_count);
 }
 
 static bool finish(struct lightgbm *l)
@@ -185,7 +187,8 @@ static enum status load(const struct import_file *file, const struct model_optio
 
 static bool recognises(const struct import_file *file)
 {
-    return (file->len > 5 && memcmp(file->data, "tree\n", 5) == 0) || (file->len > 6 && memcmp(file->data, "tree\r\n", 6) == 0);
+    return (file->len > 5 && memcmp(file->data, "tree\n", 5) == 0) ||
+           (file->len > 6 && memcmp(file->data, "tree\r\n", 6) == 0);
 }
 
 const struct importer importer_lightgbm = {.name = "LightGBM text", .recognises = recognises, .load = load};

@@ -17,7 +17,7 @@ struct lightgbm_tree {
     bool is_linear, has_leaf_count;
     struct i32s feature, decision, left, right, set_start, leaf_feature_count, leaf_features;
     struct f64s threshold, leaf_value, leaf_constant, leaf_coefficients;
-    struct i32s set_words;  /* 32 bits of a set each */
+    struct i32s set_words;    /* 32 bits of a set each */
     struct i32s reached_from; /* [nodes + leaves] 1 + the node that names it as a child; 0: none yet */
 };
 
@@ -38,7 +38,8 @@ struct lightgbm {
 };
 
 /* Keeps the first failure, its message led by the line and the tree. Returns false. */
-bool lightgbm_fail(struct lightgbm *l, enum status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+bool lightgbm_fail(struct lightgbm *l, enum status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 bool lightgbm_out_of_memory(struct lightgbm *l);
 
 /* The next line without its end; false at the end of the text or after a failure. */

@@ -1,6 +1,6 @@
 /*
- * LightGBM's objective line: a name, then words like "sigmoid:1" or "num_class:4". It says how a margin becomes a score.
- * Models trained with an objective of one's own have no such line: there the score is the margin.
+ * LightGBM's objective line: a name, then words like "sigmoid:1" or "num_class:4". It says how a margin becomes a
+ * score. Models trained with an objective of one's own have no such line: there the score is the margin.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -79,8 +79,8 @@ bool lightgbm_read_objective(struct lightgbm *l)
             found = &objectives[i];
     }
     if (!found)
-        return lightgbm_fail(l, STATUS_UNSUPPORTED, "the objective '%.*s' is not known", name.len > 40 ? 40 : (int)name.len,
-                             name.data);
+        return lightgbm_fail(l, STATUS_UNSUPPORTED, "the objective '%.*s' is not known",
+                             name.len > 40 ? 40 : (int)name.len, name.data);
     f->link = found->link;
     int64_t wanted = found->one_per_class ? l->classes : 1;
     if (l->outputs != wanted)

@@ -135,7 +135,8 @@ static bool room_for_whole(struct lightgbm *l, struct i32s *out)
     return true;
 }
 
-static bool read_wholes(struct lightgbm *l, const char *key, struct span text, int64_t min, int64_t max, struct i32s *out)
+static bool read_wholes(struct lightgbm *l, const char *key, struct span text, int64_t min, int64_t max,
+                        struct i32s *out)
 {
     struct span word;
     out->size = 0;

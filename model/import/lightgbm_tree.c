@@ -1,7 +1,7 @@
 /*
- * One tree of LightGBM: num_leaves - 1 inner nodes and num_leaves leaves, an array a key. A child >= 0 is an inner node, a
- * child c < 0 is leaf ~c; node 0 is the root, except in a tree of one leaf, which has no nodes. In the forest the inner
- * nodes come first, in the file's order, then the leaves.
+ * One tree of LightGBM: num_leaves - 1 inner nodes and num_leaves leaves, an array a key. A child >= 0 is an inner
+ * node, a child c < 0 is leaf ~c; node 0 is the root, except in a tree of one leaf, which has no nodes. In the forest
+ * the inner nodes come first, in the file's order, then the leaves.
  *
  *     decision_type   bit 0: by category; bit 1: missing goes left; bits 2-3: what is missing (0 None, 1 Zero, 2 NaN)
  *     number          x <= threshold goes left
@@ -18,8 +18,9 @@
 
 void lightgbm_tree_free(struct lightgbm_tree *t)
 {
-    struct i32s *const whole[] = {&t->feature,            &t->decision,      &t->left,      &t->right,       &t->set_start,
-                                  &t->leaf_feature_count, &t->leaf_features, &t->set_words, &t->reached_from};
+    struct i32s *const whole[] = {&t->feature,       &t->decision,  &t->left,
+                                  &t->right,         &t->set_start, &t->leaf_feature_count,
+                                  &t->leaf_features, &t->set_words, &t->reached_from};
     for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++)
         free(whole[i]->items);
     struct f64s *const real[] = {&t->threshold, &t->leaf_value, &t->leaf_constant, &t->leaf_coefficients};
@@ -117,8 +118,8 @@ static bool add_sets(struct lightgbm *l)
     if (t->set_count == 0)
         return true;
     if (t->set_start.size != (size_t)t->set_count + 1)
-        return lightgbm_fail(l, STATUS_INVALID, "cat_boundaries has %zu entries, num_cat=%lld wants %lld", t->set_start.size,
-                             (long long)t->set_count, (long long)t->set_count + 1);
+        return lightgbm_fail(l, STATUS_INVALID, "cat_boundaries has %zu entries, num_cat=%lld wants %lld",
+                             t->set_start.size, (long long)t->set_count, (long long)t->set_count + 1);
     uint32_t first_word = f->set_word_count;
     uint32_t *words = builder_set_words(&l->builder, t->set_words.size);
     if (!words)
@@ -128,8 +129,9 @@ static bool add_sets(struct lightgbm *l)
     for (size_t i = 0; i < (size_t)t->set_count; i++) {
         int32_t start = t->set_start.items[i], stop = t->set_start.items[i + 1];
         if (start < 0 || stop < start || (size_t)stop > t->set_words.size)
-            return lightgbm_fail(l, STATUS_INVALID, "cat_boundaries[%zu]: %d .. %d lies outside of cat_threshold (%zu words)",
-                                 i, start, stop, t->set_words.size);
+            return lightgbm_fail(l, STATUS_INVALID,
+                                 "cat_boundaries[%zu]: %d .. %d lies outside of cat_threshold (%zu words)", i, start,
+                                 stop, t->set_words.size);
         struct forest_set *set = builder_set(&l->builder);
         if (!set)
             return lightgbm_out_of_memory(l);
@@ -144,11 +146,12 @@ static bool place_child(struct lightgbm *l, size_t node, const char *side, int32
     struct lightgbm_tree *t = &l->tree;
     int64_t inner = t->leaf_count - 1;
     if (child >= inner || (int64_t)~child >= t->leaf_count)
-        return lightgbm_fail(l, STATUS_INVALID, "%s[%zu]: child %d does not exist, the tree has %lld leaves", side, node, child,
-                             (long long)t->leaf_count);
+        return lightgbm_fail(l, STATUS_INVALID, "%s[%zu]: child %d does not exist, the tree has %lld leaves", side,
+                             node, child, (long long)t->leaf_count);
     *place = child >= 0 ? (uint32_t)child : (uint32_t)(inner + ~child);
     if (*place == 0 || t->reached_from.items[*place])
-        return lightgbm_fail(l, STATUS_INVALID, "%s[%zu]: child %d is reached twice: a cycle, not a tree", side, node, child);
+        return lightgbm_fail(l, STATUS_INVALID, "%s[%zu]: child %d is reached twice: a cycle, not a tree", side, node,
+                             child);
     t->reached_from.items[*place] = 1;
     return true;
 }
@@ -162,13 +165,14 @@ static bool read_test(struct lightgbm *l, size_t i, uint32_t first_set, struct f
     if (type < 0 || type > 11)
         return lightgbm_fail(l, STATUS_INVALID, "decision_type[%zu]: %d is out of range", i, type);
     if (t->feature.items[i] < 0 || t->feature.items[i] >= l->features)
-        return lightgbm_fail(l, STATUS_INVALID, "split_feature[%zu]: feature %d does not exist, max_feature_idx is %lld", i,
+        return lightgbm_fail(l, STATUS_INVALID,
+                             "split_feature[%zu]: feature %d does not exist, max_feature_idx is %lld", i,
                              t->feature.items[i], (long long)l->features - 1);
     node->feature = (uint32_t)t->feature.items[i];
     if (type & 1) {
         if (!(threshold >= 0 && threshold < (double)t->set_count && threshold == floor(threshold)))
-            return lightgbm_fail(l, STATUS_INVALID, "threshold[%zu]: %g is no set of categories, num_cat is %lld", i, threshold,
-                                 (long long)t->set_count);
+            return lightgbm_fail(l, STATUS_INVALID, "threshold[%zu]: %g is no set of categories, num_cat is %lld", i,
+                                 threshold, (long long)t->set_count);
         node->op = FOREST_MEMBER;
         node->missing = FOREST_MISSING_COMPARE; /* NaN is never a member, whatever the type says */
         node->set = first_set + (uint32_t)threshold;
@@ -211,20 +215,20 @@ static bool add_linear(struct lightgbm *l, size_t leaf, size_t *term, struct for
     struct forest *f = l->builder.forest;
     int32_t count = t->leaf_feature_count.items[leaf];
     if (count < 0 || (size_t)count > t->leaf_features.size - *term)
-        return lightgbm_fail(l, STATUS_INVALID, "num_features[%zu]: %d terms, but leaf_features has %zu left", leaf, count,
-                             t->leaf_features.size - *term);
+        return lightgbm_fail(l, STATUS_INVALID, "num_features[%zu]: %d terms, but leaf_features has %zu left", leaf,
+                             count, t->leaf_features.size - *term);
     struct forest_linear *linear = builder_linear(&l->builder);
     if (!linear)
         return lightgbm_out_of_memory(l);
-    *linear = (struct forest_linear){.constant = t->leaf_constant.items[leaf],
-                                     .first = f->linear_term_count,
-                                     .count = (uint32_t)count};
+    *linear = (struct forest_linear){
+        .constant = t->leaf_constant.items[leaf], .first = f->linear_term_count, .count = (uint32_t)count};
     node->set = f->linear_count;
     for (int32_t i = 0; i < count; i++, (*term)++) {
         int32_t feature = t->leaf_features.items[*term];
         if (feature < 0 || feature >= l->features)
-            return lightgbm_fail(l, STATUS_INVALID, "leaf_features[%zu]: feature %d does not exist, max_feature_idx is %lld",
-                                 *term, feature, (long long)l->features - 1);
+            return lightgbm_fail(l, STATUS_INVALID,
+                                 "leaf_features[%zu]: feature %d does not exist, max_feature_idx is %lld", *term,
+                                 feature, (long long)l->features - 1);
         if (!builder_linear_term(&l->builder, (uint32_t)feature, t->leaf_coefficients.items[*term]))
             return lightgbm_out_of_memory(l);
     }

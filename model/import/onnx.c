@@ -1,6 +1,6 @@
 /*
- * ONNX files: the graph is read (onnx_graph.h), then taken by the importer for what it holds. The scores of the graph are
- * all that the outside knows of such a model; sums before them are not shown.
+ * ONNX files: the graph is read (onnx_graph.h), then taken by the importer for what it holds. The scores of the graph
+ * are all that the outside knows of such a model; sums before them are not shown.
  */
 #include <stdlib.h>
 #include <string.h>

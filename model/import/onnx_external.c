@@ -1,6 +1,6 @@
 /*
- * Tensors whose numbers lie in a file beside the model, as PyTorch writes them. Such a file is taken only where its name is
- * a plain one, so that a model can't make us read anything outside of its own directory.
+ * Tensors whose numbers lie in a file beside the model, as PyTorch writes them. Such a file is taken only where its
+ * name is a plain one, so that a model can't make us read anything outside of its own directory.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +34,8 @@ bool onnx_external_entry(struct onnx_graph *g, struct span message, struct onnx_
         }
         *(onnx_is(key, "offset") ? &out->offset : &out->length) = number;
     }
-    return !p.damaged || onnx_fail(g, STATUS_INVALID, "byte %zu: external data is damaged", (size_t)(p.at - g->file->data));
+    return !p.damaged ||
+           onnx_fail(g, STATUS_INVALID, "byte %zu: external data is damaged", (size_t)(p.at - g->file->data));
 }
 
 /* Only a plain file name: no directory, no "..", nothing hidden, no NUL. */
@@ -46,11 +47,11 @@ static bool is_plain_name(struct span name)
 
 bool onnx_external_check(struct onnx_graph *g, const struct onnx_tensor *tensor)
 {
-    return is_plain_name(tensor->location) ||
-           onnx_fail(g, STATUS_UNSUPPORTED,
-                     "tensor '%.*s' has external data in '%.*s'; only a file in the model's own directory, named without a path, "
-                     "is read",
-                     ONNX_TEXT(tensor->name), ONNX_TEXT(tensor->location));
+    return is_plain_name(tensor->location) || onnx_fail(g, STATUS_UNSUPPORTED,
+                                                        "tensor '%.*s' has external data in '%.*s'; only a file in the "
+                                                        "model's own directory, named without a path, "
+                                                        "is read",
+                                                        ONNX_TEXT(tensor->name), ONNX_TEXT(tensor->location));
 }
 
 /* The file's path, in the model's directory; owned; NULL: no memory. */
@@ -71,7 +72,8 @@ static bool read_range(struct onnx_graph *g, const struct onnx_tensor *t, int fi
     struct stat st;
     if (fstat(file, &st) != 0 || !S_ISREG(st.st_mode) || t->offset > (uint64_t)st.st_size ||
         bytes > (uint64_t)st.st_size - t->offset || bytes > UINT32_MAX || (t->length > 0 && t->length != bytes))
-        return onnx_fail(g, STATUS_INVALID, "tensor '%.*s': its external data in '%.*s' is not as long as its shape wants",
+        return onnx_fail(g, STATUS_INVALID,
+                         "tensor '%.*s': its external data in '%.*s' is not as long as its shape wants",
                          ONNX_TEXT(t->name), ONNX_TEXT(t->location));
     g->memory->limit += 4 * (size_t)bytes; /* the data file is part of the model file */
     char *data = malloc(bytes ? (size_t)bytes : 1);
@@ -96,8 +98,9 @@ bool onnx_external_read(struct onnx_graph *g, const struct onnx_tensor *tensor, 
     if (!path)
         return onnx_out_of_memory(g);
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    bool read = file >= 0 ? read_range(g, tensor, file, bytes, out)
-                          : onnx_fail(g, STATUS_NOT_FOUND, "external data '%s' beside the model: %s", path, strerror(errno));
+    bool read = file >= 0
+                    ? read_range(g, tensor, file, bytes, out)
+                    : onnx_fail(g, STATUS_NOT_FOUND, "external data '%s' beside the model: %s", path, strerror(errno));
     if (file >= 0)
         (void)close(file);
     free(path);

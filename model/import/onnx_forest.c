@@ -10,7 +10,8 @@ enum { CHAIN_MAX = 16 }; /* operators before or behind the ensemble */
 static bool is_ensemble(const struct onnx_node *node)
 {
     return onnx_node_is(node, "ai.onnx.ml", "TreeEnsembleClassifier") ||
-           onnx_node_is(node, "ai.onnx.ml", "TreeEnsembleRegressor") || onnx_node_is(node, "ai.onnx.ml", "TreeEnsemble");
+           onnx_node_is(node, "ai.onnx.ml", "TreeEnsembleRegressor") ||
+           onnx_node_is(node, "ai.onnx.ml", "TreeEnsemble");
 }
 
 bool onnx_forest_found(const struct onnx_graph *g)
@@ -36,18 +37,21 @@ static bool follow_back(struct onnx_graph *g, struct span output, struct chain *
     for (;;) {
         const struct onnx_source *source = onnx_source(g, name);
         if (!source || source->maker != ONNX_BY_NODE)
-            return onnx_fail(g, STATUS_UNSUPPORTED, "the output '%.*s' does not come from a tree ensemble", ONNX_TEXT(output));
+            return onnx_fail(g, STATUS_UNSUPPORTED, "the output '%.*s' does not come from a tree ensemble",
+                             ONNX_TEXT(output));
         const struct onnx_node *node = &g->nodes[source->index];
         if (is_ensemble(node)) {
             bool is_label = onnx_is(node->op, "TreeEnsembleClassifier") && source->output == 0;
             out->ensemble = node;
-            return !is_label || onnx_fail(g, STATUS_UNSUPPORTED, "the output '%.*s' is a label, not a score", ONNX_TEXT(output));
+            return !is_label ||
+                   onnx_fail(g, STATUS_UNSUPPORTED, "the output '%.*s' is a label, not a score", ONNX_TEXT(output));
         }
         int input = onnx_tail_input(g, node);
         if (input < 0)
             return onnx_fail_node(g, node, STATUS_UNSUPPORTED, "this operator is not supported behind a tree ensemble");
         if (out->count == CHAIN_MAX)
-            return onnx_fail_node(g, node, STATUS_UNSUPPORTED, "more than %d operators behind the tree ensemble", CHAIN_MAX);
+            return onnx_fail_node(g, node, STATUS_UNSUPPORTED, "more than %d operators behind the tree ensemble",
+                                  CHAIN_MAX);
         out->nodes[out->count++] = node;
         name = onnx_input(g, node, (uint32_t)input);
     }
@@ -56,7 +60,8 @@ static bool follow_back(struct onnx_graph *g, struct span output, struct chain *
 /* Labels are whole numbers or texts; scores are real numbers, or ZipMap's maps of them. */
 static bool may_be_score(const struct onnx_value *output)
 {
-    return !output->is_tensor || output->type == ONNX_FLOAT || output->type == ONNX_DOUBLE || output->type == ONNX_UNDEFINED;
+    return !output->is_tensor || output->type == ONNX_FLOAT || output->type == ONNX_DOUBLE ||
+           output->type == ONNX_UNDEFINED;
 }
 
 static bool find_score(struct onnx_graph *g, struct chain *out)
@@ -79,14 +84,16 @@ static bool find_input(struct onnx_forest *x, struct span name, const struct onn
             return true;
         }
         if (!source || source->maker != ONNX_BY_NODE)
-            return onnx_fail_node(g, x->node, STATUS_UNSUPPORTED, "its input '%.*s' is no input of the graph", ONNX_TEXT(name));
+            return onnx_fail_node(g, x->node, STATUS_UNSUPPORTED, "its input '%.*s' is no input of the graph",
+                                  ONNX_TEXT(name));
         const struct onnx_node *node = &g->nodes[source->index];
         bool is_cast = onnx_node_is(node, "", "Cast");
         if (is_cast && onnx_whole_or(g, node, "to", 0) == ONNX_FLOAT)
             *narrowed = true;
         else if (!onnx_node_is(node, "", "Identity") && !(is_cast && onnx_whole_or(g, node, "to", 0) == ONNX_DOUBLE))
-            return onnx_fail_node(g, node, STATUS_UNSUPPORTED,
-                                  "a step before the trees is not supported; the trees must take the graph's inputs as they are");
+            return onnx_fail_node(
+                g, node, STATUS_UNSUPPORTED,
+                "a step before the trees is not supported; the trees must take the graph's inputs as they are");
         name = onnx_input(g, node, 0);
     }
     return onnx_fail_node(g, x->node, STATUS_UNSUPPORTED, "more than %d operators before it", CHAIN_MAX);
@@ -100,7 +107,8 @@ static bool add_input(struct onnx_forest *x, struct span name, bool *first)
     if (!find_input(x, name, &input, &narrowed))
         return false;
     if (!input->is_tensor || (input->type != ONNX_FLOAT && input->type != ONNX_DOUBLE))
-        return onnx_fail(x->g, STATUS_UNSUPPORTED, "the input '%.*s' is not of type float or double; convert the model with such inputs",
+        return onnx_fail(x->g, STATUS_UNSUPPORTED,
+                         "the input '%.*s' is not of type float or double; convert the model with such inputs",
                          ONNX_TEXT(input->name));
     enum number_type type = input->type == ONNX_FLOAT || narrowed ? NUMBER_F32 : NUMBER_F64;
     if (!*first && type != x->type)
@@ -109,8 +117,8 @@ static bool add_input(struct onnx_forest *x, struct span name, bool *first)
     *first = false;
     int64_t width = input->rank == 0 ? -1 : input->dims[input->rank - 1];
     if (input->rank > 2 || width > FOREST_FEATURES_MAX)
-        return onnx_fail(x->g, STATUS_UNSUPPORTED, "the input '%.*s' is not one row of at most %d features", ONNX_TEXT(input->name),
-                         FOREST_FEATURES_MAX);
+        return onnx_fail(x->g, STATUS_UNSUPPORTED, "the input '%.*s' is not one row of at most %d features",
+                         ONNX_TEXT(input->name), FOREST_FEATURES_MAX);
     if (width > 0)
         x->features += (uint32_t)width;
     return true;
@@ -129,7 +137,8 @@ static bool read_columns(struct onnx_forest *x, const struct onnx_node *concat)
         if (!add_input(x, onnx_input(g, concat, i), &first))
             return false;
         if (x->features == before || x->features > FOREST_FEATURES_MAX)
-            return onnx_fail_node(g, concat, STATUS_UNSUPPORTED, "its input %u has no fixed width, or there are too many", i);
+            return onnx_fail_node(g, concat, STATUS_UNSUPPORTED,
+                                  "its input %u has no fixed width, or there are too many", i);
         named &= x->features == before + 1;
     }
     if (!named || x->features == 0)

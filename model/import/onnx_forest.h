@@ -3,8 +3,8 @@
  *
  *     input ─ (Identity, Cast, Concat of inputs) ─► ensemble ─ (ZipMap, Identity, Sigmoid …) ─► output
  *
- * onnx_forest.c finds the ensemble and what stands around it, onnx_tree.c and onnx_tree5.c read the trees, onnx_post.c says
- * what a classifier's or regressor's sums mean, onnx_tail.c what the operators behind it do to them.
+ * onnx_forest.c finds the ensemble and what stands around it, onnx_tree.c and onnx_tree5.c read the trees, onnx_post.c
+ * says what a classifier's or regressor's sums mean, onnx_tail.c what the operators behind it do to them.
  */
 #pragma once
 
@@ -21,7 +21,7 @@ struct onnx_forest {
     const struct onnx_node *node; /* the ensemble */
     enum number_type type;        /* of its input: also that of comparisons and sums */
     uint32_t features;            /* 0: the graph does not say */
-    uint32_t columns;             /* of the file's tensor, where the scores are now; two classes have 2, and one score */
+    uint32_t columns; /* of the file's tensor, where the scores are now; two classes have 2, and one score */
 
     /* The leaves' weights as the file lists them (not ml 5). */
     struct i32s weight_trees, weight_nodes, weight_ids;
@@ -47,11 +47,12 @@ bool onnx_read_trees5(struct onnx_forest *x);
 bool onnx_classifier(struct onnx_forest *x);
 bool onnx_regressor(struct onnx_forest *x);
 /* Of `targets` outputs with a base value each, or none. */
-bool onnx_targets(struct onnx_forest *x, int64_t targets, enum onnx_post post, enum onnx_aggregate aggregate, size_t trees);
+bool onnx_targets(struct onnx_forest *x, int64_t targets, enum onnx_post post, enum onnx_aggregate aggregate,
+                  size_t trees);
 /* base[outputs] of the forest, zero. */
 bool onnx_allocate_base(struct onnx_forest *x, uint32_t outputs);
 
-/* What one operator behind the ensemble does. onnx_tail_input: which of its inputs leads to the ensemble; -1: the operator
- * is not known. */
+/* What one operator behind the ensemble does. onnx_tail_input: which of its inputs leads to the ensemble; -1: the
+ * operator is not known. */
 int onnx_tail_input(struct onnx_graph *g, const struct onnx_node *node);
 bool onnx_tail_apply(struct onnx_forest *x, const struct onnx_node *node);

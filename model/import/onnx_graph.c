@@ -117,7 +117,8 @@ static bool read_tensor_type(struct onnx_graph *g, struct span message, struct o
             if (d.number != 1 || d.wire != PROTOBUF_BYTES)
                 continue;
             if (value->rank == ONNX_RANK_MAX)
-                return onnx_fail(g, STATUS_UNSUPPORTED, "'%.*s' has more than %d dimensions", ONNX_TEXT(value->name), ONNX_RANK_MAX);
+                return onnx_fail(g, STATUS_UNSUPPORTED, "'%.*s' has more than %d dimensions", ONNX_TEXT(value->name),
+                                 ONNX_RANK_MAX);
             value->dims[value->rank] = -1;
             struct protobuf dimension = protobuf_of_span(d.bytes);
             while (protobuf_next(&dimension, &s)) {
@@ -161,7 +162,7 @@ static bool append_value(struct onnx_graph *g, struct span message, bool is_inpu
 {
     void *array = is_input ? g->inputs : g->outputs;
     struct onnx_value *value = onnx_append(g, &array, is_input ? &g->input_count : &g->output_count,
-                                      is_input ? &g->input_capacity : &g->output_capacity, sizeof *value);
+                                           is_input ? &g->input_capacity : &g->output_capacity, sizeof *value);
     if (is_input)
         g->inputs = array;
     else
@@ -172,7 +173,8 @@ static bool append_value(struct onnx_graph *g, struct span message, bool is_inpu
 static bool append_initializer(struct onnx_graph *g, struct span message)
 {
     void *array = g->initializers;
-    struct onnx_tensor *tensor = onnx_append(g, &array, &g->initializer_count, &g->initializer_capacity, sizeof *tensor);
+    struct onnx_tensor *tensor =
+        onnx_append(g, &array, &g->initializer_count, &g->initializer_capacity, sizeof *tensor);
     g->initializers = array;
     return tensor && onnx_tensor_read(g, message, tensor);
 }
@@ -243,7 +245,8 @@ static bool read_model(struct onnx_graph *g)
     return has_graph || onnx_fail(g, STATUS_INVALID, "the file has no graph");
 }
 
-enum status onnx_graph_read(struct onnx_graph *g, const struct import_file *file, struct import_memory *memory, struct error *err)
+enum status onnx_graph_read(struct onnx_graph *g, const struct import_file *file, struct import_memory *memory,
+                            struct error *err)
 {
     *g = (struct onnx_graph){.file = file, .memory = memory, .err = err};
     if (read_model(g) && onnx_index(g))

@@ -55,10 +55,10 @@ struct onnx_tensor {
 };
 
 struct onnx_attribute {
-    struct span name, message;   /* message: the whole AttributeProto */
-    struct span text, tensor;    /* `s`, `t`; absent where not set */
-    int64_t whole;               /* `i` */
-    float real;                  /* `f` */
+    struct span name, message; /* message: the whole AttributeProto */
+    struct span text, tensor;  /* `s`, `t`; absent where not set */
+    int64_t whole;             /* `i` */
+    float real;                /* `f` */
 };
 
 struct onnx_node {
@@ -144,8 +144,8 @@ bool onnx_constant(struct onnx_graph *g, struct span name, struct onnx_tensor *o
 const struct onnx_attribute *onnx_attribute(const struct onnx_graph *g, const struct onnx_node *node, const char *name);
 int64_t onnx_whole_or(const struct onnx_graph *g, const struct onnx_node *node, const char *name, int64_t absent);
 
-/* Lists of an attribute, packed or not, replacing what out held; an absent attribute is an empty list. A failure names the
- * node and the attribute. Whole numbers must fit 32 bits. */
+/* Lists of an attribute, packed or not, replacing what out held; an absent attribute is an empty list. A failure names
+ * the node and the attribute. Whole numbers must fit 32 bits. */
 bool onnx_wholes(struct onnx_graph *g, const struct onnx_node *node, const char *name, struct i32s *out);
 bool onnx_reals(struct onnx_graph *g, const struct onnx_node *node, const char *name, struct f64s *out);
 /* Iterates over the texts of `strings`: start with onnx_texts. */

@@ -128,7 +128,8 @@ bool onnx_check_order(struct onnx_graph *g)
             if (!source)
                 return onnx_fail_node(g, node, STATUS_INVALID, "its input '%.*s' is made by nobody", ONNX_TEXT(name));
             if (source->maker == ONNX_BY_NODE && source->index >= i)
-                return onnx_fail_node(g, node, STATUS_INVALID, "its input '%.*s' is made after it, or in a cycle", ONNX_TEXT(name));
+                return onnx_fail_node(g, node, STATUS_INVALID, "its input '%.*s' is made after it, or in a cycle",
+                                      ONNX_TEXT(name));
         }
     }
     return true;

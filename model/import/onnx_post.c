@@ -2,13 +2,13 @@
  * What the sums of an ONNX ensemble mean, as ONNX Runtime has it where the standard is silent:
  *
  *   - base values are added after all trees;
- *   - a classifier of two labels whose weights name one class only: they are those of class 1, the answer is [1 - p, p].
- *     Where no weight is negative they are probabilities already, and post_transform does nothing;
+ *   - a classifier of two labels whose weights name one class only: they are those of class 1, the answer is [1 - p,
+ * p]. Where no weight is negative they are probabilities already, and post_transform does nothing;
  *   - a regressor of one target knows no post_transform.
  *
- * Where ONNX Runtime's answer depends on which leaf a row reaches, or contradicts the standard, the model is refused: there
- * is no right score to give. For two classes the score is the probability of class 1, and what class 0 alone needs is
- * dropped.
+ * Where ONNX Runtime's answer depends on which leaf a row reaches, or contradicts the standard, the model is refused:
+ * there is no right score to give. For two classes the score is the probability of class 1, and what class 0 alone
+ * needs is dropped.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +43,8 @@ bool onnx_allocate_base(struct onnx_forest *x, uint32_t outputs)
 {
     struct forest *f = x->builder.forest;
     if (outputs == 0 || outputs > FOREST_OUTPUTS_MAX)
-        return onnx_fail_node(x->g, x->node, STATUS_LIMIT, "%u outputs; 1 to %d are supported", outputs, FOREST_OUTPUTS_MAX);
+        return onnx_fail_node(x->g, x->node, STATUS_LIMIT, "%u outputs; 1 to %d are supported", outputs,
+                              FOREST_OUTPUTS_MAX);
     f->outputs = outputs;
     f->base = calloc(outputs, sizeof *f->base);
     return f->base || onnx_out_of_memory(x->g);
@@ -68,7 +69,8 @@ static bool set_link(struct onnx_forest *x, enum onnx_post post)
     case ONNX_POST_PROBIT:
         break;
     }
-    return onnx_fail_node(x->g, x->node, STATUS_UNSUPPORTED, "post_transform %s is not supported; NONE, LOGISTIC, SOFTMAX are",
+    return onnx_fail_node(x->g, x->node, STATUS_UNSUPPORTED,
+                          "post_transform %s is not supported; NONE, LOGISTIC, SOFTMAX are",
                           post == ONNX_POST_PROBIT ? "PROBIT" : "SOFTMAX_ZERO");
 }
 
@@ -85,21 +87,25 @@ static bool keep_all(struct onnx_forest *x, size_t ids)
     return true;
 }
 
-bool onnx_targets(struct onnx_forest *x, int64_t targets, enum onnx_post post, enum onnx_aggregate aggregate, size_t trees)
+bool onnx_targets(struct onnx_forest *x, int64_t targets, enum onnx_post post, enum onnx_aggregate aggregate,
+                  size_t trees)
 {
     struct forest *f = x->builder.forest;
     if (targets < 1 || targets > FOREST_OUTPUTS_MAX)
         return onnx_fail_node(x->g, x->node, STATUS_LIMIT, "n_targets %lld; 1 to %d are supported", (long long)targets,
                               FOREST_OUTPUTS_MAX);
     if (targets == 1 && post != ONNX_POST_NONE)
-        return onnx_fail_node(x->g, x->node, STATUS_UNSUPPORTED,
-                              "a post_transform with a single target: the standard applies it, ONNX Runtime does not; use "
-                              "post_transform NONE and an operator such as Sigmoid behind it");
+        return onnx_fail_node(
+            x->g, x->node, STATUS_UNSUPPORTED,
+            "a post_transform with a single target: the standard applies it, ONNX Runtime does not; use "
+            "post_transform NONE and an operator such as Sigmoid behind it");
     if (aggregate > ONNX_SUM && trees > 1)
-        return onnx_fail_node(x->g, x->node, STATUS_UNSUPPORTED, "aggregate_function %s is not supported; SUM and AVERAGE are",
+        return onnx_fail_node(x->g, x->node, STATUS_UNSUPPORTED,
+                              "aggregate_function %s is not supported; SUM and AVERAGE are",
                               aggregate == ONNX_MIN ? "MIN" : "MAX");
     if (x->base.size > 0 && x->base.size != (size_t)targets)
-        return onnx_fail_node(x->g, x->node, STATUS_INVALID, "%zu base_values for %lld targets", x->base.size, (long long)targets);
+        return onnx_fail_node(x->g, x->node, STATUS_INVALID, "%zu base_values for %lld targets", x->base.size,
+                              (long long)targets);
     if (!onnx_allocate_base(x, (uint32_t)targets) || !keep_all(x, (size_t)targets) || !set_link(x, post))
         return false;
     bool has_base = false;
@@ -113,7 +119,8 @@ bool onnx_targets(struct onnx_forest *x, int64_t targets, enum onnx_post post, e
     if (aggregate != ONNX_AVERAGE)
         return true;
     if (has_base)
-        return onnx_fail_node(x->g, x->node, STATUS_UNSUPPORTED, "aggregate_function AVERAGE with base_values is not supported");
+        return onnx_fail_node(x->g, x->node, STATUS_UNSUPPORTED,
+                              "aggregate_function AVERAGE with base_values is not supported");
     f->link_divisor = (double)trees;
     if (f->link == LINK_IDENTITY && f->sum_type == NUMBER_F32)
         f->link = LINK_IDENTITY_F32;
@@ -167,7 +174,8 @@ static bool one_class_of_two(struct onnx_forest *x, bool is_second, enum onnx_po
     for (size_t i = 0; i < x->weights.size; i++)
         negative |= x->weights.items[i] < 0;
     if (x->base.size > 1)
-        return onnx_fail_node(x->g, x->node, STATUS_UNSUPPORTED, "two base_values where the weights name one class of two");
+        return onnx_fail_node(x->g, x->node, STATUS_UNSUPPORTED,
+                              "two base_values where the weights name one class of two");
     if (post == ONNX_POST_SOFTMAX || (post == ONNX_POST_NONE && negative && !is_second))
         return onnx_fail_node(x->g, x->node, STATUS_UNSUPPORTED,
                               "weights that name one class of two, some negative, want post_transform LOGISTIC");
@@ -185,8 +193,9 @@ static bool both_classes(struct onnx_forest *x, enum onnx_post post)
     struct forest *f = x->builder.forest;
     bool together = post == ONNX_POST_SOFTMAX;
     if (x->base.size > 1)
-        return onnx_fail_node(x->g, x->node, STATUS_UNSUPPORTED,
-                              "two base_values where the weights name two classes: ONNX Runtime does not follow the standard there");
+        return onnx_fail_node(
+            x->g, x->node, STATUS_UNSUPPORTED,
+            "two base_values where the weights name two classes: ONNX Runtime does not follow the standard there");
     if (!onnx_allocate_base(x, together ? 2 : 1) || !set_link(x, post))
         return false;
     if (together) {

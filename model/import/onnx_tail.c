@@ -1,6 +1,6 @@
 /*
- * The operators that converters and people put behind an ensemble. Each either leaves the scores of a row as they are, or
- * becomes part of the forest's base or link; what would need arithmetic of its own between the two is refused.
+ * The operators that converters and people put behind an ensemble. Each either leaves the scores of a row as they are,
+ * or becomes part of the forest's base or link; what would need arithmetic of its own between the two is refused.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -121,7 +121,8 @@ static bool pick(struct onnx_forest *x, const struct onnx_node *node)
 {
     struct f64s numbers = {0};
     bool done = read_constant(x, node, &numbers);
-    bool second = done && numbers.size == 1 && numbers.items[0] == 1 && x->columns == 2 && x->builder.forest->outputs == 1;
+    bool second =
+        done && numbers.size == 1 && numbers.items[0] == 1 && x->columns == 2 && x->builder.forest->outputs == 1;
     bool by_column = onnx_is(node->op, "ArrayFeatureExtractor") || onnx_whole_or(x->g, node, "axis", 0) == 1;
     free(numbers.items);
     if (!done || (second && by_column)) {
@@ -156,22 +157,14 @@ static const struct tail {
     int input; /* what leads to the ensemble; -1: the one that is no constant */
     bool (*apply)(struct onnx_forest *x, const struct onnx_node *node);
 } tails[] = {
-    {"", "Identity", 0, keep},
-    {"", "Dropout", 0, keep}, /* does nothing when a model is used */
-    {"", "Flatten", 0, keep},
-    {"ai.onnx.ml", "ZipMap", 0, keep},
-    {"", "Reshape", 0, reshape},
-    {"", "Squeeze", 0, reshape},
-    {"", "Unsqueeze", 0, reshape},
-    {"", "Cast", 0, cast},
-    {"", "Add", -1, add},
-    {"", "Mul", -1, scale},
-    {"", "Div", 0, scale},
-    {"", "Sigmoid", 0, sigmoid},
-    {"", "Exp", 0, exponential},
-    {"", "Softmax", 0, softmax},
-    {"", "Gather", 0, pick},
-    {"ai.onnx.ml", "ArrayFeatureExtractor", 0, pick},
+    {"", "Identity", 0, keep},     {"", "Dropout", 0, keep}, /* does nothing when a model is used */
+    {"", "Flatten", 0, keep},      {"ai.onnx.ml", "ZipMap", 0, keep},
+    {"", "Reshape", 0, reshape},   {"", "Squeeze", 0, reshape},
+    {"", "Unsqueeze", 0, reshape}, {"", "Cast", 0, cast},
+    {"", "Add", -1, add},          {"", "Mul", -1, scale},
+    {"", "Div", 0, scale},         {"", "Sigmoid", 0, sigmoid},
+    {"", "Exp", 0, exponential},   {"", "Softmax", 0, softmax},
+    {"", "Gather", 0, pick},       {"ai.onnx.ml", "ArrayFeatureExtractor", 0, pick},
     {"", "Concat", 1, concat},
 };
 

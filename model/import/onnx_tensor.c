@@ -92,7 +92,8 @@ static bool read_list(struct onnx_graph *g, const struct list *list, struct f64s
                     return false;
             }
             if (packed.damaged)
-                return onnx_fail(g, STATUS_INVALID, "byte %zu: a list is damaged or cut", (size_t)(packed.at - g->file->data));
+                return onnx_fail(g, STATUS_INVALID, "byte %zu: a list is damaged or cut",
+                                 (size_t)(packed.at - g->file->data));
         }
     }
     return true; /* the message itself was walked to its end when the graph was read */
@@ -105,11 +106,13 @@ bool onnx_reals(struct onnx_graph *g, const struct onnx_node *node, const char *
     return !a || read_list(g, &(struct list){.message = a->message, .number = 7, .wire = PROTOBUF_FIXED32}, out);
 }
 
-static bool push_whole(struct onnx_graph *g, const struct onnx_node *node, const char *name, uint64_t bits, struct i32s *out)
+static bool push_whole(struct onnx_graph *g, const struct onnx_node *node, const char *name, uint64_t bits,
+                       struct i32s *out)
 {
     int64_t value = (int64_t)bits;
     if (value < INT32_MIN || value > INT32_MAX)
-        return onnx_fail_node(g, node, STATUS_INVALID, "%s[%zu]: %lld is out of range", name, out->size, (long long)value);
+        return onnx_fail_node(g, node, STATUS_INVALID, "%s[%zu]: %lld is out of range", name, out->size,
+                              (long long)value);
     if (out->size == out->capacity) {
         int32_t *grown = import_grow(g->memory, out->items, &out->capacity, out->size + 1, sizeof *grown);
         if (!grown)
@@ -273,8 +276,8 @@ bool onnx_tensor_numbers(struct onnx_graph *g, const struct onnx_tensor *t, stru
 {
     out->size = 0;
     if (item_bytes(t->type) == 0)
-        return onnx_fail(g, STATUS_UNSUPPORTED, "tensor '%.*s': numbers of type %d are not supported", ONNX_TEXT(t->name),
-                         (int)t->type);
+        return onnx_fail(g, STATUS_UNSUPPORTED, "tensor '%.*s': numbers of type %d are not supported",
+                         ONNX_TEXT(t->name), (int)t->type);
     if (t->location.data) {
         struct span data;
         bool read = onnx_external_read(g, t, t->items * item_bytes(t->type), &data) && read_raw(g, t, data, out);

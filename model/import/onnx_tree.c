@@ -1,14 +1,14 @@
 /*
- * TreeEnsembleClassifier and TreeEnsembleRegressor, ai.onnx.ml 1 and 3: one list a property, all trees one after the other.
- * A node is named by its tree's id and its own; the first node listed of a tree is its root. In the forest, node i is entry
- * i of the lists.
+ * TreeEnsembleClassifier and TreeEnsembleRegressor, ai.onnx.ml 1 and 3: one list a property, all trees one after the
+ * other. A node is named by its tree's id and its own; the first node listed of a tree is its root. In the forest, node
+ * i is entry i of the lists.
  *
  *     nodes_treeids, nodes_nodeids               who the node is
  *     nodes_modes                                BRANCH_LEQ …, or LEAF
  *     nodes_featureids, nodes_values             what is compared with what (values: _as_tensor where they are doubles)
  *     nodes_truenodeids, nodes_falsenodeids      node ids within the tree
- *     nodes_missing_value_tracks_true            NaN takes the true branch; else NaN compares, so that only "not equal" holds
- *     class_* or target_*                        treeids, nodeids, ids, weights: any number of weights a leaf
+ *     nodes_missing_value_tracks_true            NaN takes the true branch; else NaN compares, so that only "not equal"
+ * holds class_* or target_*                        treeids, nodeids, ids, weights: any number of weights a leaf
  */
 #include <math.h>
 #include <stdio.h>
@@ -51,21 +51,24 @@ static bool read_lists(struct lists *l)
     const struct onnx_node *n = l->x->node;
     if (!onnx_wholes(g, n, "nodes_treeids", &l->tree) || !onnx_wholes(g, n, "nodes_nodeids", &l->node) ||
         !onnx_wholes(g, n, "nodes_featureids", &l->feature) || !onnx_wholes(g, n, "nodes_truenodeids", &l->yes) ||
-        !onnx_wholes(g, n, "nodes_falsenodeids", &l->no) || !onnx_wholes(g, n, "nodes_missing_value_tracks_true", &l->tracks) ||
-        !read_values(l))
+        !onnx_wholes(g, n, "nodes_falsenodeids", &l->no) ||
+        !onnx_wholes(g, n, "nodes_missing_value_tracks_true", &l->tracks) || !read_values(l))
         return false;
     const struct {
         const char *name;
         size_t size;
     } sizes[] = {
-        {"nodes_nodeids", l->node.size},      {"nodes_featureids", l->feature.size}, {"nodes_truenodeids", l->yes.size},
-        {"nodes_falsenodeids", l->no.size},   {"nodes_values", l->value.size},
+        {"nodes_nodeids", l->node.size},
+        {"nodes_featureids", l->feature.size},
+        {"nodes_truenodeids", l->yes.size},
+        {"nodes_falsenodeids", l->no.size},
+        {"nodes_values", l->value.size},
         {"nodes_missing_value_tracks_true", l->tracks.size ? l->tracks.size : l->tree.size},
     };
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         if (sizes[i].size != l->tree.size)
-            return onnx_fail_node(g, n, STATUS_INVALID, "%s has %zu entries, nodes_treeids %zu", sizes[i].name, sizes[i].size,
-                                  l->tree.size);
+            return onnx_fail_node(g, n, STATUS_INVALID, "%s has %zu entries, nodes_treeids %zu", sizes[i].name,
+                                  sizes[i].size, l->tree.size);
     }
     return l->tree.size > 0 || onnx_fail_node(g, n, STATUS_INVALID, "it has no nodes");
 }
@@ -120,7 +123,8 @@ static bool sort_entries(struct lists *l)
     return true;
 }
 
-/* The entry of a node; false where there is none. Most files number a tree's nodes in the order in which they list them. */
+/* The entry of a node; false where there is none. Most files number a tree's nodes in the order in which they list
+ * them. */
 static bool find(struct lists *l, int32_t tree, int32_t node, uint32_t *out)
 {
     size_t n = l->tree.size, low = 0, high = n;
@@ -154,8 +158,8 @@ static bool read_mode(struct lists *l, size_t entry, struct span mode, struct fo
         const char *name;
         uint8_t op;
     } modes[] = {
-        {"LEAF", FOREST_LEAF},      {"BRANCH_LEQ", FOREST_LE}, {"BRANCH_LT", FOREST_LT},  {"BRANCH_GTE", FOREST_GE},
-        {"BRANCH_GT", FOREST_GT},   {"BRANCH_EQ", FOREST_EQ},  {"BRANCH_NEQ", FOREST_NE},
+        {"LEAF", FOREST_LEAF},    {"BRANCH_LEQ", FOREST_LE}, {"BRANCH_LT", FOREST_LT},  {"BRANCH_GTE", FOREST_GE},
+        {"BRANCH_GT", FOREST_GT}, {"BRANCH_EQ", FOREST_EQ},  {"BRANCH_NEQ", FOREST_NE},
     };
     for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
         if (onnx_is(mode, modes[i].name)) {
@@ -174,7 +178,8 @@ static bool lead_to(struct lists *l, size_t entry, const char *side, int32_t id,
         return fail(l, entry, text);
     }
     if (l->seen[*out]) {
-        (void)snprintf(text, sizeof text, "its %s branch leads to node %d, which is reached twice: a cycle, not a tree", side, id);
+        (void)snprintf(text, sizeof text, "its %s branch leads to node %d, which is reached twice: a cycle, not a tree",
+                       side, id);
         return fail(l, entry, text);
     }
     l->seen[*out] = 1;
@@ -248,7 +253,8 @@ static bool read_nodes(struct lists *l)
             break;
     }
     if (i != n)
-        return onnx_fail_node(g, l->x->node, STATUS_INVALID, "nodes_modes has not as many entries as nodes_treeids: %zu", n);
+        return onnx_fail_node(g, l->x->node, STATUS_INVALID,
+                              "nodes_modes has not as many entries as nodes_treeids: %zu", n);
     if (!mark_later_runs(l) || !read_roots(l))
         return false;
     for (i = 0; i < n; i++) {
@@ -276,12 +282,15 @@ static bool place_weights(struct lists *l)
     for (size_t i = 0; i < n; i++) {
         int32_t id = x->weight_ids.items[i];
         if (!find(l, x->weight_trees.items[i], x->weight_nodes.items[i], &leaf_of[i]))
-            return onnx_fail_node(x->g, x->node, STATUS_INVALID, "weight %zu belongs to tree %d, node %d, which does not exist", i,
+            return onnx_fail_node(x->g, x->node, STATUS_INVALID,
+                                  "weight %zu belongs to tree %d, node %d, which does not exist", i,
                                   x->weight_trees.items[i], x->weight_nodes.items[i]);
         if (id < 0 || (size_t)id >= x->ids)
-            return onnx_fail_node(x->g, x->node, STATUS_INVALID, "weight %zu: class or target %d does not exist", i, id);
+            return onnx_fail_node(x->g, x->node, STATUS_INVALID, "weight %zu: class or target %d does not exist", i,
+                                  id);
         if (!isfinite(x->weights.items[i]))
-            return onnx_fail_node(x->g, x->node, STATUS_INVALID, "weight %zu: the leaf's value is not a finite number", i);
+            return onnx_fail_node(x->g, x->node, STATUS_INVALID, "weight %zu: the leaf's value is not a finite number",
+                                  i);
         struct forest_node *leaf = &x->builder.forest->nodes[leaf_of[i]];
         if (leaf->op != FOREST_LEAF)
             leaf_of[i] = UINT32_MAX;
@@ -324,8 +333,9 @@ static bool fill_leaves(struct lists *l)
 }
 
 /*
- * Of two classes, ONNX Runtime takes class 0's sum for class 1's in rows that reach no weight of class 1. That can't happen
- * where some tree has such a weight in each of its leaves, as the converters write them; else the model is refused.
+ * Of two classes, ONNX Runtime takes class 0's sum for class 1's in rows that reach no weight of class 1. That can't
+ * happen where some tree has such a weight in each of its leaves, as the converters write them; else the model is
+ * refused.
  */
 static bool check_second_class(struct lists *l)
 {
@@ -349,8 +359,9 @@ static bool check_second_class(struct lists *l)
         if (everywhere)
             return true;
     }
-    return onnx_fail_node(x->g, x->node, STATUS_UNSUPPORTED,
-                          "no tree has a weight of class 1 in each leaf: ONNX Runtime mixes up the classes of such models");
+    return onnx_fail_node(
+        x->g, x->node, STATUS_UNSUPPORTED,
+        "no tree has a weight of class 1 in each leaf: ONNX Runtime mixes up the classes of such models");
 }
 
 static bool read_weights(struct onnx_forest *x)
@@ -361,7 +372,8 @@ static bool read_weights(struct onnx_forest *x)
     if (!onnx_wholes(g, x->node, classes ? "class_treeids" : "target_treeids", &x->weight_trees) ||
         !onnx_wholes(g, x->node, classes ? "class_nodeids" : "target_nodeids", &x->weight_nodes) ||
         !onnx_wholes(g, x->node, classes ? "class_ids" : "target_ids", &x->weight_ids) ||
-        !onnx_attribute_numbers(g, x->node, classes ? "class_weights_as_tensor" : "target_weights_as_tensor", &x->weights, &type))
+        !onnx_attribute_numbers(g, x->node, classes ? "class_weights_as_tensor" : "target_weights_as_tensor",
+                                &x->weights, &type))
         return false;
     if (x->weights.size == 0 && !onnx_reals(g, x->node, classes ? "class_weights" : "target_weights", &x->weights))
         return false;

@@ -39,7 +39,8 @@ static bool read_lists(struct lists5 *l)
     if (!onnx_wholes(g, n, "tree_roots", &l->roots) || !onnx_wholes(g, n, "nodes_featureids", &l->feature) ||
         !onnx_wholes(g, n, "nodes_truenodeids", &l->yes) || !onnx_wholes(g, n, "nodes_falsenodeids", &l->no) ||
         !onnx_wholes(g, n, "nodes_trueleafs", &l->yes_leaf) || !onnx_wholes(g, n, "nodes_falseleafs", &l->no_leaf) ||
-        !onnx_wholes(g, n, "nodes_missing_value_tracks_true", &l->tracks) || !onnx_wholes(g, n, "leaf_targetids", &l->target) ||
+        !onnx_wholes(g, n, "nodes_missing_value_tracks_true", &l->tracks) ||
+        !onnx_wholes(g, n, "leaf_targetids", &l->target) ||
         !onnx_attribute_numbers(g, n, "nodes_modes", &l->mode, &other) ||
         !onnx_attribute_numbers(g, n, "nodes_splits", &l->split, &l->number_type) ||
         !onnx_attribute_numbers(g, n, "leaf_weights", &l->weight, &other) ||
@@ -56,7 +57,8 @@ static bool read_lists(struct lists5 *l)
     return true;
 }
 
-/* The set of the MEMBER node that comes next in the file. ONNX compares numbers, so only whole ones are in such a set. */
+/* The set of the MEMBER node that comes next in the file. ONNX compares numbers, so only whole ones are in such a set.
+ */
 static bool read_set(struct lists5 *l, size_t node, uint32_t *out)
 {
     size_t first = l->member;
@@ -115,7 +117,8 @@ static bool lead_to(struct lists5 *l, size_t from, int32_t to, bool is_leaf, uin
     struct onnx_forest *x = l->x;
     struct forest *f = x->builder.forest;
     if (to < 0 || (size_t)to >= (is_leaf ? l->weight.size : l->feature.size))
-        return fail(l, from, is_leaf ? "it leads to a leaf that does not exist" : "it leads to a node that does not exist");
+        return fail(l, from,
+                    is_leaf ? "it leads to a leaf that does not exist" : "it leads to a node that does not exist");
     if (!is_leaf) {
         if (l->seen[to])
             return fail(l, from, "it leads to a node that is reached twice: a cycle, not a tree");
@@ -150,8 +153,8 @@ static bool read_nodes(struct lists5 *l)
     for (size_t i = 0; i < l->roots.size; i++) {
         int32_t root = l->roots.items[i];
         if (root < 0 || (size_t)root >= n || seen[root])
-            return onnx_fail_node(x->g, x->node, STATUS_INVALID, "tree_roots[%zu]: node %d does not exist, or is a root twice", i,
-                                  root);
+            return onnx_fail_node(x->g, x->node, STATUS_INVALID,
+                                  "tree_roots[%zu]: node %d does not exist, or is a root twice", i, root);
         seen[root] = 1;
         struct forest_tree *tree = builder_tree(&x->builder);
         if (!tree)
@@ -180,8 +183,8 @@ bool onnx_read_trees5(struct onnx_forest *x)
     if (read && (post < 0 || post > ONNX_POST_PROBIT || aggregate < 0 || aggregate > ONNX_MAX))
         read = onnx_fail_node(x->g, x->node, STATUS_INVALID, "its post_transform or aggregate_function is not known");
     read = read &&
-           onnx_targets(x, onnx_whole_or(x->g, x->node, "n_targets", 1), (enum onnx_post)post, (enum onnx_aggregate)aggregate,
-                        l.roots.size) &&
+           onnx_targets(x, onnx_whole_or(x->g, x->node, "n_targets", 1), (enum onnx_post)post,
+                        (enum onnx_aggregate)aggregate, l.roots.size) &&
            read_nodes(&l);
     struct i32s *const whole[] = {&l.roots, &l.feature, &l.yes, &l.no, &l.yes_leaf, &l.no_leaf, &l.tracks, &l.target};
     for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++)

@@ -1,6 +1,6 @@
 /*
- * The wire format of Protocol Buffers, read field by field in place: nothing is copied or allocated, no length is believed
- * before it is compared with what is left.
+ * The wire format of Protocol Buffers, read field by field in place: nothing is copied or allocated, no length is
+ * believed before it is compared with what is left.
  *
  *     struct protobuf p = protobuf_of(bytes, len);
  *     struct protobuf_field f;
@@ -28,8 +28,8 @@ struct protobuf {
 struct protobuf_field {
     uint32_t number;
     enum protobuf_wire wire;
-    uint64_t value;     /* VARINT, FIXED64, FIXED32 */
-    struct span bytes;  /* BYTES: a message, a text, or packed numbers; borrowed */
+    uint64_t value;    /* VARINT, FIXED64, FIXED32 */
+    struct span bytes; /* BYTES: a message, a text, or packed numbers; borrowed */
 };
 
 static inline struct protobuf protobuf_of(const char *data, size_t len)

@@ -41,7 +41,8 @@ static inline void importer_fuzz(const struct importer *importer, const uint8_t 
     struct error err;
     if (!importer->recognises(&file))
         return;
-    if (importer->load(&file, &options, &imported, &err) == STATUS_OK && forest_check(imported.forest, &err) == STATUS_OK)
+    if (importer->load(&file, &options, &imported, &err) == STATUS_OK &&
+        forest_check(imported.forest, &err) == STATUS_OK)
         importer_fuzz_score(imported.forest);
     imported_free(&imported);
 }

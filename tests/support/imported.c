@@ -6,7 +6,8 @@
 #include "model/base/check.h"
 #include "model/forest.h"
 
-enum status imported_load(const struct importer *importer, const char *data, size_t len, struct imported *out, struct error *err)
+enum status imported_load(const struct importer *importer, const char *data, size_t len, struct imported *out,
+                          struct error *err)
 {
     const struct import_file file = {.path = "model", .data = data, .len = len};
     const struct model_options options = {0};

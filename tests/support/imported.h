@@ -9,5 +9,6 @@
 MUST_USE enum status imported_load(const struct importer *importer, const char *data, size_t len, struct imported *out,
                                    struct error *err);
 
-/* The scores of one row of doubles (converted to the forest's input type), and its margins where margins is not NULL. */
+/* The scores of one row of doubles (converted to the forest's input type), and its margins where margins is not NULL.
+ */
 void imported_score(const struct imported *imported, const double *row, double *margins, double *scores);

@@ -12,18 +12,18 @@
 #include "model/import/import.h"
 #include "tests/support/imported.h"
 
-#define FEATURES                                                                                                          \
-    "{\"features_info\":{\"float_features\":["                                                                            \
-    "{\"feature_id\":\"amount\",\"flat_feature_index\":0,\"nan_value_treatment\":\"AsTrue\"},"                            \
+#define FEATURES                                                                                                       \
+    "{\"features_info\":{\"float_features\":["                                                                         \
+    "{\"feature_id\":\"amount\",\"flat_feature_index\":0,\"nan_value_treatment\":\"AsTrue\"},"                         \
     "{\"feature_id\":\"age\",\"flat_feature_index\":1,\"nan_value_treatment\":\"AsFalse\"}]},"
-#define LOSS(name)                                                                                                        \
-    "\"model_info\":{\"catboost_version_info\":\"Summary: CatBoost release 1.2.10. x\","                                  \
+#define LOSS(name)                                                                                                     \
+    "\"model_info\":{\"catboost_version_info\":\"Summary: CatBoost release 1.2.10. x\","                               \
     "\"params\":{\"loss_function\":{\"type\":\"" name "\"}}},"
 /* bit 0: x0 > 0.1, bit 1: x1 > 2 */
-#define TREES                                                                                                             \
-    "\"oblivious_trees\":[{\"leaf_values\":[1,2,3,4],\"splits\":["                                                        \
-    "{\"border\":0.10000000149011612,\"float_feature_index\":0,\"split_type\":\"FloatFeature\"},"                         \
-    "{\"border\":2,\"float_feature_index\":1,\"split_type\":\"FloatFeature\"}]},"                                         \
+#define TREES                                                                                                          \
+    "\"oblivious_trees\":[{\"leaf_values\":[1,2,3,4],\"splits\":["                                                     \
+    "{\"border\":0.10000000149011612,\"float_feature_index\":0,\"split_type\":\"FloatFeature\"},"                      \
+    "{\"border\":2,\"float_feature_index\":1,\"split_type\":\"FloatFeature\"}]},"                                      \
     "{\"leaf_values\":[0.5],\"splits\":[]}]"
 
 static struct imported load(const char *text)
@@ -78,8 +78,9 @@ static void scales_by_powers_of_two(void **state)
 static void several_classes(void **state)
 {
     (void)state;
-    struct imported m = load(FEATURES LOSS("MultiClass") "\"oblivious_trees\":[{\"leaf_values\":[1,2,3,4,5,6],\"splits\":["
-                             "{\"border\":0,\"float_feature_index\":1}]}],\"scale_and_bias\":[1,[0,0,10]]}");
+    struct imported m = load(
+        FEATURES LOSS("MultiClass") "\"oblivious_trees\":[{\"leaf_values\":[1,2,3,4,5,6],\"splits\":["
+                                    "{\"border\":0,\"float_feature_index\":1}]}],\"scale_and_bias\":[1,[0,0,10]]}");
     const double row[] = {0, 1};
     double margins[3], scores[3];
     imported_score(&m, row, margins, scores);
@@ -117,7 +118,8 @@ static void refuses(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct imported m;
         struct error err = {""};
-        assert_int_not_equal(imported_load(&importer_catboost, cases[i].text, strlen(cases[i].text), &m, &err), STATUS_OK);
+        assert_int_not_equal(imported_load(&importer_catboost, cases[i].text, strlen(cases[i].text), &m, &err),
+                             STATUS_OK);
         if (!strstr(err.message, cases[i].names))
             fail_msg("case %zu: '%s' does not name '%s'", i, err.message, cases[i].names);
     }

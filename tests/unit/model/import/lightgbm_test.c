@@ -12,17 +12,18 @@
 #include "model/import/import.h"
 #include "tests/support/imported.h"
 
-#define HEADER(objective, per_round)                                                                                      \
-    "tree\nversion=v4\nnum_class=" per_round "\nnum_tree_per_iteration=" per_round "\nmax_feature_idx=1\n" objective      \
+#define HEADER(objective, per_round)                                                                                   \
+    "tree\nversion=v4\nnum_class=" per_round "\nnum_tree_per_iteration=" per_round "\nmax_feature_idx=1\n" objective   \
     "feature_names=amount x=1\n\n"
 #define END "end of trees\n"
 
 /* x0 <= 0.5 ? -1 : 2, with the decision type given. */
-#define STUMP(number, decision)                                                                                           \
-    "Tree=" number "\nnum_leaves=2\nnum_cat=0\nsplit_feature=0\nthreshold=0.5\ndecision_type=" decision                   \
+#define STUMP(number, decision)                                                                                        \
+    "Tree=" number "\nnum_leaves=2\nnum_cat=0\nsplit_feature=0\nthreshold=0.5\ndecision_type=" decision                \
     "\nleft_child=-1\nright_child=-2\nleaf_value=-1 2\nis_linear=0\nshrinkage=0.1\n\n"
-#define CONSTANT(number, value)                                                                                           \
-    "Tree=" number "\nnum_leaves=1\nnum_cat=0\nsplit_feature=\nthreshold=\ndecision_type=\nleft_child=\nright_child=\n"    \
+#define CONSTANT(number, value)                                                                                        \
+    "Tree=" number                                                                                                     \
+    "\nnum_leaves=1\nnum_cat=0\nsplit_feature=\nthreshold=\ndecision_type=\nleft_child=\nright_child=\n"               \
     "leaf_value=" value "\n\n"
 
 static struct imported load(const char *text)
@@ -103,7 +104,8 @@ static void members_of_a_category_go_left(void **state)
 {
     (void)state;
     /* {0, 33}, from the second set */
-    struct imported m = load(HEADER("", "1") "Tree=0\nnum_leaves=2\nnum_cat=2\nsplit_feature=1\nthreshold=1\ndecision_type=11\n"
+    struct imported m =
+        load(HEADER("", "1") "Tree=0\nnum_leaves=2\nnum_cat=2\nsplit_feature=1\nthreshold=1\ndecision_type=11\n"
                              "left_child=-1\nright_child=-2\nleaf_value=5 7\ncat_boundaries=0 1 3\n"
                              "cat_threshold=4294967295 1 2\n\n" END);
     assert_true(score(&m, 0, 0) == 5);
@@ -120,10 +122,11 @@ static void members_of_a_category_go_left(void **state)
 static void linear_leaves(void **state)
 {
     (void)state;
-    struct imported m = load(HEADER("objective=regression\n", "1")
-                             "Tree=0\nnum_leaves=2\nnum_cat=0\nsplit_feature=0\nthreshold=0\ndecision_type=0\nleft_child=-1\n"
-                             "right_child=-2\nleaf_value=8 9\nis_linear=1\nleaf_const=1 2\nnum_features=2 0\n"
-                             "leaf_features=0 1   \nleaf_coeff=10 100  \n\n" END);
+    struct imported m = load(
+        HEADER("objective=regression\n",
+               "1") "Tree=0\nnum_leaves=2\nnum_cat=0\nsplit_feature=0\nthreshold=0\ndecision_type=0\nleft_child=-1\n"
+                    "right_child=-2\nleaf_value=8 9\nis_linear=1\nleaf_const=1 2\nnum_features=2 0\n"
+                    "leaf_features=0 1   \nleaf_coeff=10 100  \n\n" END);
     assert_true(score(&m, -1, 2) == 191);
     assert_true(score(&m, -1, (double)NAN) == 8);
     assert_true(score(&m, 1, (double)NAN) == 2); /* no terms: the constant */
@@ -133,7 +136,8 @@ static void linear_leaves(void **state)
 static void random_forests_average(void **state)
 {
     (void)state;
-    struct imported m = load(HEADER("objective=binary sigmoid:1\naverage_output\n", "1") STUMP("0", "0") CONSTANT("1", "4") END);
+    struct imported m =
+        load(HEADER("objective=binary sigmoid:1\naverage_output\n", "1") STUMP("0", "0") CONSTANT("1", "4") END);
     const double row[] = {1, 0};
     double margin, probability;
     imported_score(&m, row, &margin, &probability);
@@ -145,8 +149,8 @@ static void random_forests_average(void **state)
 static void classes_take_turns(void **state)
 {
     (void)state;
-    struct imported m = load(HEADER("objective=multiclassova num_class:2 sigmoid:1\n", "2") CONSTANT("0", "1") STUMP("1", "0")
-                                 CONSTANT("2", "0.5") CONSTANT("3", "-0.25") END);
+    struct imported m = load(HEADER("objective=multiclassova num_class:2 sigmoid:1\n", "2") CONSTANT("0", "1")
+                                 STUMP("1", "0") CONSTANT("2", "0.5") CONSTANT("3", "-0.25") END);
     const double row[] = {1, 0};
     double margins[2], scores[2];
     imported_score(&m, row, margins, scores);
@@ -172,7 +176,8 @@ static void objectives_have_their_links(void **state)
         {"lambdarank", LINK_IDENTITY},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char text[1024] = "tree\r\nversion=v3\r\nnum_class=1\r\nnum_tree_per_iteration=1\r\nmax_feature_idx=0\r\nobjective=";
+        char text[1024] =
+            "tree\r\nversion=v3\r\nnum_class=1\r\nnum_tree_per_iteration=1\r\nmax_feature_idx=0\r\nobjective=";
         strncat(text, cases[i].objective, 100);
         strncat(text, "\r\nfeature_names=a\r\n\r\n" CONSTANT("0", "1") END, 500);
         struct imported m = load(text);
@@ -207,18 +212,21 @@ static void refuses(void **state)
         {HEADER("", "1") "Tree=0\nnum_leaves=3\nsplit_feature=0 0\nthreshold=0 0\ndecision_type=0 0\nleft_child=1 1\n"
                          "right_child=-1 -2\nleaf_value=1 2 3\n\n" END,
          "cycle"},
-        {HEADER("", "1") "Tree=0\nnum_leaves=2\nsplit_feature=0\nthreshold=0\ndecision_type=0\nleft_child=-1\n"
-                         "right_child=-2\nleaf_value=1 2\nis_linear=1\nleaf_const=1 2\nnum_features=9 0\nleaf_features=0\n"
-                         "leaf_coeff=1\n\n" END,
+        {HEADER("",
+                "1") "Tree=0\nnum_leaves=2\nsplit_feature=0\nthreshold=0\ndecision_type=0\nleft_child=-1\n"
+                     "right_child=-2\nleaf_value=1 2\nis_linear=1\nleaf_const=1 2\nnum_features=9 0\nleaf_features=0\n"
+                     "leaf_coeff=1\n\n" END,
          "num_features[0]"},
-        {HEADER("", "1") "Tree=0\nnum_leaves=2\nnum_cat=1\nsplit_feature=0\nthreshold=0\ndecision_type=1\nleft_child=-1\n"
-                         "right_child=-2\nleaf_value=1 2\ncat_boundaries=0 9\ncat_threshold=1\n\n" END,
+        {HEADER("",
+                "1") "Tree=0\nnum_leaves=2\nnum_cat=1\nsplit_feature=0\nthreshold=0\ndecision_type=1\nleft_child=-1\n"
+                     "right_child=-2\nleaf_value=1 2\ncat_boundaries=0 9\ncat_threshold=1\n\n" END,
          "cat_boundaries[0]"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct imported m;
         struct error err = {""};
-        assert_int_not_equal(imported_load(&importer_lightgbm, cases[i].text, strlen(cases[i].text), &m, &err), STATUS_OK);
+        assert_int_not_equal(imported_load(&importer_lightgbm, cases[i].text, strlen(cases[i].text), &m, &err),
+                             STATUS_OK);
         if (!strstr(err.message, cases[i].names))
             fail_msg("case %zu: '%s' does not name '%s'", i, err.message, cases[i].names);
     }

@@ -28,8 +28,15 @@ struct ensemble {
 
 /* LEQ; leaves 10 and 20; the second tree adds 1. */
 static const struct ensemble regressor = {
-    .op = "TreeEnsembleRegressor", .modes = "BRANCH_LEQ LEAF LEAF LEAF", .labels = 1, .value = 0.5F,
-    .weights = 3, .tree = {7, 7, 3}, .leaf = {1, 2, 0}, .id = {0, 0, 0}, .weight = {10, 20, 1},
+    .op = "TreeEnsembleRegressor",
+    .modes = "BRANCH_LEQ LEAF LEAF LEAF",
+    .labels = 1,
+    .value = 0.5F,
+    .weights = 3,
+    .tree = {7, 7, 3},
+    .leaf = {1, 2, 0},
+    .id = {0, 0, 0},
+    .weight = {10, 20, 1},
 };
 
 static struct buf node_of(const struct ensemble *e, const char *inputs, const char *outputs)
@@ -140,9 +147,12 @@ static void modes_and_missing(void **state)
         const char *modes;
         bool below, equal, above, nan;
     } cases[] = {
-        {"BRANCH_LEQ LEAF LEAF LEAF", true, true, false, false}, {"BRANCH_LT LEAF LEAF LEAF", true, false, false, false},
-        {"BRANCH_GTE LEAF LEAF LEAF", false, true, true, false}, {"BRANCH_GT LEAF LEAF LEAF", false, false, true, false},
-        {"BRANCH_EQ LEAF LEAF LEAF", false, true, false, false}, {"BRANCH_NEQ LEAF LEAF LEAF", true, false, true, true},
+        {"BRANCH_LEQ LEAF LEAF LEAF", true, true, false, false},
+        {"BRANCH_LT LEAF LEAF LEAF", true, false, false, false},
+        {"BRANCH_GTE LEAF LEAF LEAF", false, true, true, false},
+        {"BRANCH_GT LEAF LEAF LEAF", false, false, true, false},
+        {"BRANCH_EQ LEAF LEAF LEAF", false, true, false, false},
+        {"BRANCH_NEQ LEAF LEAF LEAF", true, false, true, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct ensemble e = regressor;
@@ -364,8 +374,8 @@ static void version_5(void **state)
     static const struct {
         double x0, x1, want;
     } rows[] = {
-        {1, 9, 1}, {33, 9, 1}, {0, 9, 1}, {2, 9, 2}, {2, 1, 1}, {1.5, 9, 2}, {-1, 9, 2}, {65, 9, 2}, {1e30, 9, 2},
-        {(double)NAN, 9, 2}, {-0.0, 9, 1}, {-0.5, 9, 2},
+        {1, 9, 1},  {33, 9, 1}, {0, 9, 1},    {2, 9, 2},           {2, 1, 1},    {1.5, 9, 2},
+        {-1, 9, 2}, {65, 9, 2}, {1e30, 9, 2}, {(double)NAN, 9, 2}, {-0.0, 9, 1}, {-0.5, 9, 2},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         double got;
@@ -384,9 +394,12 @@ static void tensor_types(void **state)
         const char *raw;
         double want[2];
     } cases[] = {
-        {ONNX_FLOAT16, 4, "\x00\x3c\x01\x80", {1, -0x1p-24}}, {ONNX_BFLOAT16, 4, "\xc0\x3f\x80\xff", {1.5, -HUGE_VAL}},
-        {ONNX_INT8, 2, "\xff\x7f", {-1, 127}},                {ONNX_UINT8, 2, "\xff\x7f", {255, 127}},
-        {ONNX_INT16, 4, "\xff\xff\x01\x00", {-1, 1}},         {ONNX_UINT16, 4, "\xff\xff\x01\x00", {65535, 1}},
+        {ONNX_FLOAT16, 4, "\x00\x3c\x01\x80", {1, -0x1p-24}},
+        {ONNX_BFLOAT16, 4, "\xc0\x3f\x80\xff", {1.5, -HUGE_VAL}},
+        {ONNX_INT8, 2, "\xff\x7f", {-1, 127}},
+        {ONNX_UINT8, 2, "\xff\x7f", {255, 127}},
+        {ONNX_INT16, 4, "\xff\xff\x01\x00", {-1, 1}},
+        {ONNX_UINT16, 4, "\xff\xff\x01\x00", {65535, 1}},
         {ONNX_INT32, 8, "\xff\xff\xff\xff\x02\x00\x00\x00", {-1, 2}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -46,17 +46,18 @@ static void damage_is_no_end(void **state)
 {
     (void)state;
     struct protobuf damaged[] = {
-        OF("\x08"),                                               /* no value */
-        OF("\x08\x80"),                                           /* a varint cut */
-        OF("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"),       /* 65 bits */
-        OF("\x08\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"),   /* eleven bytes */
-        OF("\x0a\x04" "abc"),                                     /* longer than what is left */
-        OF("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),       /* much longer */
-        OF("\x0d\x01\x02\x03"),                                   /* four bytes cut */
-        OF("\x09\x01\x02\x03\x04\x05\x06\x07"),                   /* eight bytes cut */
-        OF("\x0b"),                                               /* a group */
-        OF("\x0f\x00"),                                           /* no wire type 7 */
-        OF("\x00\x00"),                                           /* field 0 */
+        OF("\x08"),                                             /* no value */
+        OF("\x08\x80"),                                         /* a varint cut */
+        OF("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"),     /* 65 bits */
+        OF("\x08\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"), /* eleven bytes */
+        OF("\x0a\x04"
+           "abc"),                                          /* longer than what is left */
+        OF("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), /* much longer */
+        OF("\x0d\x01\x02\x03"),                             /* four bytes cut */
+        OF("\x09\x01\x02\x03\x04\x05\x06\x07"),             /* eight bytes cut */
+        OF("\x0b"),                                         /* a group */
+        OF("\x0f\x00"),                                     /* no wire type 7 */
+        OF("\x00\x00"),                                     /* field 0 */
     };
     for (size_t i = 0; i < sizeof damaged / sizeof damaged[0]; i++) {
         struct protobuf_field f;
