@@ -77,11 +77,13 @@ struct connection {
     int fd;
     _Atomic int phase;         /* enum connection_phase */
     _Atomic int64_t since_ns;  /* when it began */
+    int64_t closed_since_ns;   /* the watch's: since_ns when it last found the other end closed */
     /* the request */
     enum http_route route;
     bool begun;                /* its headers were seen, its end was not */
     bool lines, untyped;       /* Content-Type: NDJSON; none */
     bool expects;              /* Expect: 100-continue */
+    bool ambiguous;            /* two lengths: whoever stands between client and server may have taken the other one */
     bool trial;                /* ?record=false */
     struct problem refusal;    /* to be answered once the body is through; status 0: none */
     uint64_t declared_bytes;   /* Content-Length; BODY_CHUNKED; BODY_NONE */

@@ -144,6 +144,21 @@ static void take_text(char *to, size_t max, const char *value)
     memcpy(to, value, len + 1);
 }
 
+/* W3C Trace Context, level 1: version, trace id, parent id and flags in lower-case hexadecimal. A later version may be longer.
+ * Anything else is not passed on. */
+static void take_traceparent(struct connection *c, const char *value)
+{
+    for (size_t i = 0; i < 55; i++) {
+        bool dash = i == 2 || i == 35 || i == 52;
+        bool hex = (value[i] >= '0' && value[i] <= '9') || (value[i] >= 'a' && value[i] <= 'f');
+        if (dash ? value[i] != '-' : !hex) /* the text's end is neither */
+            return;
+    }
+    if (strncmp(value, "ff", 2) == 0 || (value[55] != '\0' && (strncmp(value, "00", 2) == 0 || value[55] != '-')))
+        return;
+    take_text(c->traceparent, HTTP_TRACE_MAX, value);
+}
+
 static void take_content_type(struct connection *c, const char *value)
 {
     static const char *const line_types[] = {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines",
@@ -161,6 +176,12 @@ static void take_content_type(struct connection *c, const char *value)
         c->refusal = (struct problem){.status = 415, .detail = "Content-Type: the charset of JSON is UTF-8"};
 }
 
+static void take_length(struct connection *c, uint64_t bytes)
+{
+    c->ambiguous = c->ambiguous || (c->declared_bytes != BODY_NONE && c->declared_bytes != bytes);
+    c->declared_bytes = bytes;
+}
+
 /* One pass over the headers, told apart by length first: most are none of ours. */
 static enum MHD_Result take_header(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
 {
@@ -174,7 +195,7 @@ static enum MHD_Result take_header(void *context, enum MHD_ValueKind kind, const
         break;
     case 11:
         if (strcasecmp(name, "traceparent") == 0)
-            take_text(c->traceparent, HTTP_TRACE_MAX, value);
+            take_traceparent(c, value);
         break;
     case 12:
         if (strcasecmp(name, "Content-Type") == 0)
@@ -184,7 +205,7 @@ static enum MHD_Result take_header(void *context, enum MHD_ValueKind kind, const
         break;
     case 14:
         if (strcasecmp(name, "Content-Length") == 0)
-            c->declared_bytes = strtoull(value, NULL, 10); /* its form was checked by libmicrohttpd */
+            take_length(c, strtoull(value, NULL, 10)); /* its form was checked by libmicrohttpd */
         break;
     case 16:
         if (strcasecmp(name, "Content-Encoding") == 0 && strcasecmp(value, "identity") != 0)
@@ -192,7 +213,7 @@ static enum MHD_Result take_header(void *context, enum MHD_ValueKind kind, const
         break;
     case 17:
         if (strcasecmp(name, "Transfer-Encoding") == 0)
-            c->declared_bytes = BODY_CHUNKED;
+            take_length(c, BODY_CHUNKED);
         break;
     default:
         break;
@@ -241,7 +262,9 @@ static void check_request(struct connection *c, const char *path, const char *me
     while (c->route < ROUTE_NONE && strcmp(path, routes[c->route].path) != 0)
         c->route++;
     bool post = strcmp(method, "POST") == 0, get = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-    if (c->route == ROUTE_NONE) {
+    if (c->ambiguous) {
+        c->refusal = (struct problem){.status = 400, .detail = "the request has two lengths; one Content-Length or one Transfer-Encoding"};
+    } else if (c->route == ROUTE_NONE) {
         c->refusal = (struct problem){.status = 404, .detail = "there are: POST /v1/score, GET /healthz, /readyz, /metrics"};
     } else if (routes[c->route].post ? !post : !get) {
         c->refusal = (struct problem){.status = 405, .detail = "the method is not for this path; see the header Allow",
@@ -261,7 +284,7 @@ static int begin_request(struct connection *c, struct MHD_Connection *mhd, const
 {
     c->thread = claim_thread(c->http);
     c->begun = true;
-    c->lines = c->expects = c->trial = false;
+    c->lines = c->expects = c->trial = c->ambiguous = false;
     c->untyped = true;
     c->refusal = (struct problem){0};
     c->declared_bytes = BODY_NONE;
@@ -274,7 +297,7 @@ static int begin_request(struct connection *c, struct MHD_Connection *mhd, const
     if (c->request_id[0] == '\0')
         make_request_id(c);
     check_request(c, path, method);
-    bool long_body = c->declared_bytes != BODY_NONE && (c->declared_bytes > HTTP_BODY_KEPT || c->expects);
+    bool long_body = c->declared_bytes != BODY_NONE && (c->declared_bytes > HTTP_BODY_KEPT || c->expects || c->ambiguous);
     return c->refusal.status && long_body ? reply_problem(c, mhd, &c->refusal) : MHD_YES;
 }
 

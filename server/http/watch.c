@@ -1,6 +1,7 @@
 /*
  * Cuts connections whose request does not arrive in time. libmicrohttpd's own timeout starts anew with every byte, so a
- * client that sends one now and then could hold a connection, and the memory of its body, for ever.
+ * client that sends one now and then could hold a connection, and the memory of its body, for ever. It also misses a client
+ * that closes its end together with its last request (one event for both, and it reads once): found here.
  */
 #include <errno.h>
 #include <string.h>
@@ -24,6 +25,19 @@ static bool is_late(const struct connection *c, int64_t now_ns)
     }
 }
 
+/* Nothing more will come: all that was sent has been read, the other end is closed, and a look later it is still so; what
+ * had arrived in full has been answered by then. */
+static bool is_over(struct connection *c)
+{
+    char byte;
+    int64_t since_ns = atomic_load_explicit(&c->since_ns, memory_order_relaxed);
+    bool closed = atomic_load_explicit(&c->phase, memory_order_relaxed) != PHASE_ANSWERING &&
+                  recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    bool again = closed && c->closed_since_ns == since_ns;
+    c->closed_since_ns = closed ? since_ns : 0;
+    return again;
+}
+
 static void *watch_run(void *context)
 {
     struct http *http = context;
@@ -33,9 +47,10 @@ static void *watch_run(void *context)
     (void)pthread_mutex_lock(&http->lock);
     while (http->watching) {
         int64_t now = clock_monotonic_ns();
-        for (const struct connection *c = http->connections; c; c = c->next) {
+        for (struct connection *c = http->connections; c; c = c->next) {
             /* The descriptor is still this connection's: it leaves the list, under the lock, before it is closed. */
-            if (is_late(c, now) && shutdown(c->fd, SHUT_RDWR) == 0 && metrics)
+            bool late = is_late(c, now);
+            if ((late || is_over(c)) && shutdown(c->fd, SHUT_RDWR) == 0 && late && metrics)
                 metrics_add(metrics, METRIC_HTTP_CUT, 0, 1);
         }
         if (metrics)
