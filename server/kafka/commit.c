@@ -55,7 +55,7 @@ void commit_answer(rd_kafka_t *consumer, rd_kafka_resp_err_t code, rd_kafka_topi
 
 void commit_send(struct stream *s, int64_t now_ns)
 {
-    if (s->commit_pending && now_ns - s->commit_sent_ns < ANSWER_LIMIT_NS)
+    if (s->down || (s->commit_pending && now_ns - s->commit_sent_ns < ANSWER_LIMIT_NS))
         return;
     rd_kafka_topic_partition_list_t *list = finished(s, NULL);
     if (!list)

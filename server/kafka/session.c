@@ -11,10 +11,10 @@
 #include "server/kafka/stream.h"
 #include "server/log.h"
 
-enum { CHECK_TIMEOUT_MS = 1000, PROBE_TIMEOUT_MS = 500, RETRY_MS = 200 };
+enum { CHECK_TIMEOUT_MS = 1000, PROBE_TIMEOUT_MS = 500, RETRY_MS = 200, LEAVE_POLL_MS = 20 };
 static const int64_t SECOND_NS = 1000000000;
-/* A new session must not wait long for the last words of one that failed. */
-static const int64_t LAST_COMMIT_NS = 2 * (int64_t)1000000000;
+/* For the last commit and for leaving the group, with brokers that answer and with brokers that are away. */
+static const int64_t LAST_WORDS_NS = 5 * (int64_t)1000000000, AWAY_NS = 500 * (int64_t)1000000;
 
 void session_error(void *stream, int code, const char *text)
 {
@@ -28,13 +28,19 @@ void session_error(void *stream, int code, const char *text)
 
 static void on_error(rd_kafka_t *consumer, int code, const char *text, void *stream)
 {
+    (void)consumer;
     struct stream *s = stream;
-    char why[256] = "";
     if (code != RD_KAFKA_RESP_ERR__FATAL) {
         session_error(s, code, text);
         return;
     }
-    rd_kafka_resp_err_t cause = rd_kafka_fatal_error(consumer, why, sizeof why);
+    session_fatal(s);
+}
+
+void session_fatal(struct stream *s)
+{
+    char why[256] = "";
+    rd_kafka_resp_err_t cause = rd_kafka_fatal_error(s->consumer, why, sizeof why);
     s->fenced = cause == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
     metrics_add(s->metrics, METRIC_KAFKA_ERRORS, KAFKA_ERROR_CLIENT, 1);
     stream_fail(s, "%s", why);
@@ -105,24 +111,62 @@ enum status session_open(struct stream *s, struct error *err)
     return status;
 }
 
-static void close_consumer(struct stream *s)
+/* When the closing of a session is to be over. */
+static int64_t closing_deadline_ns(const struct stream *s)
 {
     int64_t now_ns = clock_monotonic_ns();
+    if (!stream_stopping(s))
+        return now_ns + (s->down ? AWAY_NS : LAST_WORDS_NS);
+    return s->deadline_ns > now_ns + AWAY_NS ? s->deadline_ns : now_ns + AWAY_NS;
+}
+
+/* Serves what comes while the consumer closes. Records that were fetched come too, and are dropped; rd_kafka_queue_poll_callback
+ * would abort over them. */
+static void serve_closing(struct stream *s, rd_kafka_queue_t *queue)
+{
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, LEAVE_POLL_MS);
+    if (!event)
+        return;
+    if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE)
+        rebalance(s->consumer, rd_kafka_event_error(event), rd_kafka_event_topic_partition_list(event), s);
+    rd_kafka_event_destroy(event);
+}
+
+/* Leaves the group, if it can be told in time. With brokers that are away both closing and destroying a consumer wait for a
+ * session timeout; a process that ends does not wait for that, and leaves the consumer to its end. */
+static void leave(struct stream *s)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(s->consumer);
+    int64_t end_ns = closing_deadline_ns(s);
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(s->consumer, queue);
+    while (!error && !rd_kafka_consumer_closed(s->consumer) && clock_monotonic_ns() < end_ns)
+        serve_closing(s, queue);
+    bool closed = rd_kafka_consumer_closed(s->consumer);
+    if (error)
+        rd_kafka_error_destroy(error); /* it had a fatal error, and can only be destroyed */
+    else if (!closed && stream_stopping(s)) {
+        log_warn("kafka.abandoned", LOG_INT("consumer", s->with.number), LOG_TEXT("why", "the group could not be told in time"));
+        s->consumer = NULL;
+        return;
+    }
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_destroy_flags(s->consumer, closed ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    s->consumer = NULL;
+}
+
+static void close_consumer(struct stream *s)
+{
     if (!s->failed)
-        (void)sink_flush(&s->sink, s->deadline_ns);
+        (void)sink_flush(&s->sink, closing_deadline_ns(s)); /* an orderly end */
     else
         sink_poll(&s->sink, 0);
-    if (!s->fenced) {
-        int64_t limit_ns = now_ns + LAST_COMMIT_NS;
-        commit_wait(s, NULL, s->failed || s->deadline_ns < limit_ns ? limit_ns : s->deadline_ns);
-    }
+    if (!s->fenced && !s->down)
+        commit_wait(s, NULL, closing_deadline_ns(s));
     watch_update(s, NULL);
     for (uint32_t i = 0; i < s->gathered_count; i++)
         rd_kafka_message_destroy(s->gathered[i]); /* closing waits for every message to be given back */
     s->gathered_count = 0;
-    (void)rd_kafka_consumer_close(s->consumer);
-    rd_kafka_destroy(s->consumer);
-    s->consumer = NULL;
+    leave(s);
 }
 
 void session_close(struct stream *s)

@@ -41,7 +41,7 @@ static void take_error(struct stream *s, const rd_kafka_message_t *message)
     metrics_add(s->metrics, METRIC_KAFKA_ERRORS, KAFKA_ERROR_FETCH, 1);
     switch ((int)message->err) {
     case RD_KAFKA_RESP_ERR__FATAL: /* comes again and again, and nothing else does */
-        stream_fail(s, "%s", text);
+        session_fatal(s);
         break;
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:

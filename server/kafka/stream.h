@@ -116,6 +116,8 @@ void session_close(struct stream *stream);
 void session_probe(struct stream *stream, int64_t now_ns);
 /* An error of a client as a whole. */
 void session_error(void *stream, int code, const char *text);
+/* The consumer had a fatal error: ends the session. */
+void session_fatal(struct stream *stream);
 
 /* rebalance.c: librdkafka's callback; comes inside rd_kafka_consumer_poll and rd_kafka_consumer_close. */
 void rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t *partitions, void *stream);
