@@ -21,6 +21,11 @@ enum status bundle_refuse(const struct bundle_file *file, const struct yaml *nod
     return error_set(err, STATUS_INVALID, "%s:%d: %s", file->path, node->line, what);
 }
 
+enum status bundle_no_memory(struct error *err)
+{
+    return error_set(err, STATUS_NO_MEMORY, "out of memory for the bundle");
+}
+
 enum status bundle_text(const struct bundle_file *file, const struct yaml *map, const char *key, bool required,
                         const char **out, struct error *err)
 {
@@ -89,7 +94,7 @@ enum status bundle_file_path(const struct bundle_file *file, const struct yaml *
         return bundle_refuse(file, yaml_get(map, key), err, "%s: '%.120s' lies outside the bundle: copy it in", key,
                              name);
     buf_format(path, "%s/%s", file->dir, name);
-    return STATUS_OK;
+    return path->failed ? bundle_no_memory(err) : STATUS_OK;
 }
 
 /* "card-fraud/3" is version "3" where the file does not say otherwise, also when it is loaded as ".". */
@@ -106,7 +111,7 @@ static enum status read_names(const struct bundle_file *file, struct bundle *b, 
     b->name = strdup(name);
     b->version = strdup(version ? version : slash ? slash + 1 : file->dir);
     free(real);
-    return b->name && b->version ? STATUS_OK : error_set(err, STATUS_NO_MEMORY, "out of memory for the bundle");
+    return b->name && b->version ? STATUS_OK : bundle_no_memory(err);
 }
 
 static enum status read_all(struct bundle_file *file, struct bundle *b, struct error *err)
@@ -124,8 +129,10 @@ static enum status read_all(struct bundle_file *file, struct bundle *b, struct e
         status = bundle_read_model(file, b, err);
     if (status == STATUS_OK)
         status = bundle_read_decision(file, b, err);
+    if (status == STATUS_OK && file->digests.failed)
+        status = bundle_no_memory(err);
     if (status == STATUS_OK)
-        bundle_sha256(buf_text(&file->digests), file->digests.len, b->digest);
+        bundle_sha256(file->digests.data, file->digests.len, b->digest);
     return status;
 }
 
@@ -136,16 +143,14 @@ static enum status load(struct bundle *b, struct error *err)
     struct yaml *root = NULL;
     buf_format(&path, "%s/bundle.yaml", b->dir);
     struct bundle_file file = {.path = buf_text(&path), .dir = b->dir};
-    enum status status = buf_read_file(&content, file.path, YAML_BYTES_MAX, err);
+    enum status status = path.failed ? bundle_no_memory(err) : buf_read_file(&content, file.path, YAML_BYTES_MAX, err);
     if (status == STATUS_OK) {
-        bundle_note_digest(&file, buf_text(&content), content.len, b->digest);
-        status = yaml_parse(file.path, buf_text(&content), content.len, &root, err);
+        bundle_note_digest(&file, content.data, content.len, b->digest);
+        status = yaml_parse(file.path, content.data, content.len, &root, err);
     }
     file.root = root;
     if (status == STATUS_OK)
         status = read_all(&file, b, err);
-    if (status == STATUS_OK && (file.digests.failed || path.failed))
-        status = error_set(err, STATUS_NO_MEMORY, "out of memory for the bundle");
     yaml_tree_free(root);
     buf_free(&file.digests);
     buf_free(&content);
@@ -161,7 +166,7 @@ enum status bundle_load(const char *dir, struct bundle **out, struct error *err)
         b->dir = strdup(dir);
     if (!b || !b->dir) {
         bundle_free(b);
-        return error_set(err, STATUS_NO_MEMORY, "out of memory for the bundle");
+        return bundle_no_memory(err);
     }
     for (size_t len = strlen(b->dir); len > 1 && b->dir[len - 1] == '/'; len--)
         b->dir[len - 1] = '\0';

@@ -21,7 +21,7 @@ static enum status make_room(struct calibration *c, size_t points, struct error 
 {
     c->x = calloc(points + 1, sizeof *c->x);
     c->y = calloc(points + 1, sizeof *c->y);
-    return c->x && c->y ? STATUS_OK : error_set(err, STATUS_NO_MEMORY, "out of memory for the calibration");
+    return c->x && c->y ? STATUS_OK : bundle_no_memory(err);
 }
 
 /* points: [[score, calibrated], …] */
@@ -96,8 +96,8 @@ static enum status read_isotonic(struct bundle_file *file, const struct yaml *no
         status = buf_read_file(&content, buf_text(&path), TABLE_BYTES_MAX, err);
     if (status == STATUS_OK) {
         char digest[65];
-        bundle_note_digest(file, buf_text(&content), content.len, digest);
-        status = parse_table(buf_text(&path), buf_text(&content), buf_text(&content) + content.len, c, err);
+        bundle_note_digest(file, content.data, content.len, digest);
+        status = parse_table(buf_text(&path), content.data, content.data + content.len, c, err);
     }
     buf_free(&content);
     buf_free(&path);

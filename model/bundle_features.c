@@ -41,7 +41,7 @@ static enum status read_reason(const struct bundle_file *file, const struct yaml
     reason->code = strdup(code);
     reason->text = strdup(text ? text : "");
     if (!reason->code || !reason->text)
-        return error_set(err, STATUS_NO_MEMORY, "out of memory for the reasons");
+        return bundle_no_memory(err);
     *out = source_at(file, reason->code, yaml_get(item, "when"));
     return STATUS_OK;
 }
@@ -82,7 +82,7 @@ enum status bundle_read_features(const struct bundle_file *file, struct bundle *
         bundle->reason_count = count;
         status = compile(file, features, reasons, sources, bundle, err);
     } else {
-        (void)error_set(err, status, "out of memory for the features");
+        (void)bundle_no_memory(err);
     }
     free(sources);
     return status;

@@ -17,6 +17,9 @@ struct bundle_file {
 enum status bundle_refuse(const struct bundle_file *file, const struct yaml *node, struct error *err,
                           const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* The message for it, and STATUS_NO_MEMORY. */
+enum status bundle_no_memory(struct error *err);
+
 /* The text of a scalar under key; NULL and STATUS_OK where it is absent and not required. */
 MUST_USE enum status bundle_text(const struct bundle_file *file, const struct yaml *map, const char *key, bool required,
                                  const char **out, struct error *err);

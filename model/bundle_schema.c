@@ -70,7 +70,7 @@ enum status bundle_read_schema(const struct bundle_file *file, struct schema **o
             "'transaction' is missing: a map of fields, such as amount: {field: amount, type: number}");
     struct field *fields = calloc(section->size, sizeof *fields);
     if (!fields)
-        return error_set(err, STATUS_NO_MEMORY, "out of memory for the fields");
+        return bundle_no_memory(err);
     enum status status = STATUS_OK;
     for (size_t i = 0; i < section->size && status == STATUS_OK; i++)
         status = read_field(file, &section->keys[i], &section->items[i], &fields[i], err);

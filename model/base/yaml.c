@@ -268,7 +268,7 @@ enum status yaml_load(const char *path, struct yaml **out, struct error *err)
     struct buf content = {0};
     enum status status = buf_read_file(&content, path, FILE_BYTES_MAX, err);
     if (status == STATUS_OK)
-        status = yaml_parse(path, buf_text(&content), content.len, out, err);
+        status = yaml_parse(path, content.data, content.len, out, err);
     buf_free(&content);
     return status;
 }

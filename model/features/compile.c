@@ -19,18 +19,18 @@ struct columns {
 
 static bool add_column(struct compiler *c, struct columns *columns, struct buf *name, uint16_t value)
 {
+    const char *text = buf_text(name);
+    if (name->failed)
+        return complain_memory(c);
     for (size_t i = columns->first; i < columns->count; i++)
-        if (strcmp(columns->list[i].name, buf_text(name)) == 0)
-            return complain(c, 0, "there is already one with the name '%.100s'", buf_text(name));
+        if (strcmp(columns->list[i].name, text) == 0)
+            return complain(c, 0, "there is already one with the name '%.100s'", text);
     if (columns->count == PLAN_REGISTERS_MAX)
         return complain(c, 0, "more than %d columns", PLAN_REGISTERS_MAX);
-    struct column *column = &columns->list[columns->count];
-    column->name = strdup(buf_text(name));
-    column->value = value;
-    column->source = columns->source;
-    if (!column->name || name->failed)
+    char *copy = strdup(text);
+    if (!copy)
         return complain_memory(c);
-    columns->count++;
+    columns->list[columns->count++] = (struct column){.name = copy, .value = value, .source = columns->source};
     return true;
 }
 

@@ -124,9 +124,8 @@ static enum status set_base(struct xgboost *x, const struct objective *objective
     /* Until 1.2 binary:logitraw took its base score for a probability too. */
     bool old_raw = before(x, 1, 3) && strcmp(objective->name, "binary:logitraw") == 0;
     enum base_space space = old_raw ? BASE_LOGIT : objective->base;
-    enum status status = STATUS_NO_MEMORY;
-    if (f->base && values)
-        status = read_base_score(x, values, f->outputs);
+    enum status status = f->base && values ? read_base_score(x, values, f->outputs)
+                                           : error_set(x->err, STATUS_NO_MEMORY, "out of memory");
     for (uint32_t i = 0; status == STATUS_OK && i < f->outputs; i++) {
         float margin = margin_of_base(space, values[i]);
         if (!isfinite(margin))
