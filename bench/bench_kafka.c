@@ -4,7 +4,8 @@
  * A topic is filled once. Every pass reads it from its beginning as a new consumer group, sends a result a record to an
  * empty topic, and is over when all results are acknowledged. Passes alternate: the echo, the echo with the three headers
  * that a result carries, the server. All of it is in this process, one after the other, so the process' CPU during a pass is
- * the CPU of that pass, librdkafka's threads with it; the broker is in another.
+ * the CPU of that pass, librdkafka's threads with it; the broker is in another. Rates hang on what else the machine does,
+ * the more so for the server, whose consumer threads are nice to others; CPU hardly does. So the load is printed too.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -27,13 +28,14 @@
 enum { ROUNDS_MAX = 101, MOCK_RECORDS = 160000, BROKER_RECORDS = 400000 };
 static const int64_t PATIENCE_NS = 60 * (int64_t)1000000000;
 
-enum side { ECHO, ECHO_HEADERS, SERVER, SIDES };
+enum side { SIDE_ECHO, SIDE_HEADERS, SIDE_SERVER, SIDES };
 
 struct plan_of_run {
     const struct parts *parts;
     const char *bundle, *broker; /* broker NULL: the mock */
     uint64_t seed, records;
     int rounds;
+    double load;
 };
 
 struct run {
@@ -47,7 +49,7 @@ struct run {
 /* The settings of a pass: a group of its own, so that it begins at the beginning. */
 static enum status pass_settings(struct run *run, struct settings *settings, struct error *err)
 {
-    char pairs[6][512];
+    char pairs[6][1024];
     const char *const names[][2] = {{"bundle", run->plan->bundle},
                                     {"kafka.bootstrap.servers", kafka_ground_brokers(run->ground)},
                                     {"stream.input", kafka_ground_input(run->ground)},
@@ -124,8 +126,8 @@ static enum status pass(struct run *run, enum side side, int round, struct error
     status = pass_settings(run, &settings, err);
     if (status == STATUS_OK) {
         log_setup((enum log_level)settings.log_level, LOG_LOGFMT);
-        status = side == SERVER ? serve(run, &settings, &figures, err)
-                                : kafka_echo_run(&settings, run->plan->records, run->answer_bytes, side == ECHO_HEADERS, &figures, err);
+        status = side == SIDE_SERVER ? serve(run, &settings, &figures, err)
+                                : kafka_echo_run(&settings, run->plan->records, run->answer_bytes, side == SIDE_HEADERS, &figures, err);
     }
     settings_free(&settings);
     run->cpu_us[side][round] = figures.cpu_us;
@@ -139,20 +141,21 @@ static void add_figures(struct report *report, struct run *run)
     size_t n = (size_t)plan->rounds;
     double added[ROUNDS_MAX], headers[ROUNDS_MAX], ratios[ROUNDS_MAX];
     for (size_t r = 0; r < n; r++) {
-        added[r] = run->cpu_us[SERVER][r] - run->cpu_us[ECHO][r];
-        headers[r] = run->cpu_us[ECHO_HEADERS][r] - run->cpu_us[ECHO][r];
-        ratios[r] = run->rate[SERVER][r] / run->rate[ECHO][r];
+        added[r] = run->cpu_us[SIDE_SERVER][r] - run->cpu_us[SIDE_ECHO][r];
+        headers[r] = run->cpu_us[SIDE_HEADERS][r] - run->cpu_us[SIDE_ECHO][r];
+        ratios[r] = run->rate[SIDE_SERVER][r] / run->rate[SIDE_ECHO][r];
     }
     report_add(report, "mock_broker", plan->broker ? 0 : 1, "", 0,
                plan->broker ? "a broker was given" : "librdkafka's mock cluster, no real broker: CPU and rate alone, no latency");
+    report_add(report, "load", plan->load, "", 1, "runnable threads on this machine at the beginning, mean of a minute");
     report_add(report, "records", (double)plan->records, "", 0, "a pass, in 16 partitions, one consumer thread");
     report_add(report, "result_bytes", (double)run->answer_bytes, "bytes", 0, "of both");
-    report_add(report, "echo_rate", report_median(run->rate[ECHO], n), "rec/s", 0, "bare consume and produce");
-    report_add(report, "rate", report_median(run->rate[SERVER], n), "rec/s", 0, "decode, 15 features, 100 trees x 6, record, headers");
+    report_add(report, "echo_rate", report_median(run->rate[SIDE_ECHO], n), "rec/s", 0, "bare consume and produce");
+    report_add(report, "rate", report_median(run->rate[SIDE_SERVER], n), "rec/s", 0, "decode, 15 features, 100 trees x 6, record, headers");
     report_add(report, "rate_over_echo", report_median(ratios, n), "x", 2, "");
-    report_add(report, "echo_cpu", report_median(run->cpu_us[ECHO], n), "us", 2, "CPU of the process a record");
-    report_add(report, "echo_headers_cpu", report_median(run->cpu_us[ECHO_HEADERS], n), "us", 2, "the echo with three headers a record");
-    report_add(report, "cpu", report_median(run->cpu_us[SERVER], n), "us", 2, "");
+    report_add(report, "echo_cpu", report_median(run->cpu_us[SIDE_ECHO], n), "us", 2, "CPU of the process a record");
+    report_add(report, "echo_headers_cpu", report_median(run->cpu_us[SIDE_HEADERS], n), "us", 2, "the echo with three headers a record");
+    report_add(report, "cpu", report_median(run->cpu_us[SIDE_SERVER], n), "us", 2, "");
     report_add(report, "headers_cpu", report_median(headers, n), "us", 2, "what of the added CPU is for the headers");
     report_add(report, "added_cpu_min", report_quantile(added, n, 0), "us", 2, "least of the rounds");
     report_add(report, "added_cpu_max", report_quantile(added, n, 0.999), "us", 2, "most of the rounds");
@@ -165,9 +168,9 @@ static enum status measure(const struct plan_of_run *plan, struct report *report
     run.plan = plan;
     enum status status = kafka_ground_open(plan->broker, plan->seed, plan->records, &run.ground, err);
     if (status == STATUS_OK)
-        status = pass(&run, SERVER, 0, err); /* warms up, and tells how large results are */
+        status = pass(&run, SIDE_SERVER, 0, err); /* warms up, and tells how large results are */
     if (status == STATUS_OK)
-        status = pass(&run, ECHO, 0, err);
+        status = pass(&run, SIDE_ECHO, 0, err);
     for (int r = 0; r < plan->rounds && status == STATUS_OK; r++) {
         for (int i = 0; i < SIDES && status == STATUS_OK; i++)
             status = pass(&run, (enum side)((r + i) % SIDES), r, err); /* none is always first */
@@ -206,6 +209,8 @@ int bench_kafka(const struct parts *parts, int argc, char **argv)
     plan.seed = (uint64_t)seed;
     plan.rounds = (int)rounds;
     plan.records = records > 0 ? (uint64_t)records : plan.broker ? BROKER_RECORDS : MOCK_RECORDS;
+    if (getloadavg(&plan.load, 1) != 1)
+        plan.load = -1;
     struct error err = {""};
     server_block_signals();
     struct report *report = report_begin("kafka", plan.seed, json);

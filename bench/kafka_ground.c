@@ -13,6 +13,7 @@
 
 #include "bench/work.h"
 #include "model/base/check.h"
+#include "model/base/clock.h"
 #include "server/gen/gen.h"
 
 enum { TIMEOUT_MS = 30000, NAME_MAX_LEN = 96 };
@@ -121,6 +122,28 @@ static enum status created(rd_kafka_queue_t *queue, const char *topic, struct er
     return status;
 }
 
+/* A topic is made when the controller knows it; the broker does a moment later, and clients would wait for it. */
+static enum status await_topic(struct kafka_ground *ground, const char *topic, struct error *err)
+{
+    const struct timespec pause = {.tv_nsec = 20000000};
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(ground->client, topic, NULL);
+    CHECK(handle);
+    for (int64_t end_ns = clock_monotonic_ns() + TIMEOUT_MS * (int64_t)1000000; code != RD_KAFKA_RESP_ERR_NO_ERROR;) {
+        const struct rd_kafka_metadata *metadata = NULL;
+        code = rd_kafka_metadata(ground->client, 0, handle, &metadata, TIMEOUT_MS);
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            code = metadata->topics[0].err;
+            rd_kafka_metadata_destroy(metadata);
+        }
+        if (clock_monotonic_ns() > end_ns)
+            break;
+        (void)nanosleep(&pause, NULL);
+    }
+    rd_kafka_topic_destroy(handle);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? STATUS_OK : error_set(err, STATUS_UNAVAILABLE, "topic %s: %s", topic, rd_kafka_err2str(code));
+}
+
 static enum status make_topic(struct kafka_ground *ground, const char *topic, struct error *err)
 {
     char why[256] = "";
@@ -132,7 +155,7 @@ static enum status make_topic(struct kafka_ground *ground, const char *topic, st
     enum status status = created(queue, topic, err);
     rd_kafka_NewTopic_destroy(wanted);
     rd_kafka_queue_destroy(queue);
-    return status;
+    return status == STATUS_OK ? await_topic(ground, topic, err) : status;
 }
 
 /* Whether it worked is not asked: there is nothing to be done where it did not. */

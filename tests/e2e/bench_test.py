@@ -3,8 +3,12 @@ business: that hangs on the machine."""
 
 import json
 import re
+import subprocess
+import sys
 
-from support import run
+import pytest
+
+from support import SOURCE, run
 
 
 def test_the_help_names_the_benchmarks():
@@ -29,3 +33,30 @@ def test_decode_measures_against_jansson():
 def test_decode_prints_a_table_for_people():
     result = run("bench", "decode")
     assert result.code == 0 and "decode_us" in result.out and "goal: at most 0.4" in result.out, result
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    path = tmp_path_factory.mktemp("bench") / "card"
+    subprocess.run([sys.executable, str(SOURCE / "bench/models/make_bench_bundle.py"), "--trees", "10", "--depth", "4", "--out", str(path)],
+                   check=True, stdout=subprocess.DEVNULL)
+    return path
+
+
+def test_kafka_measures_against_a_bare_echo_on_the_mock_broker(bundle):
+    result = run("bench", "kafka", "--bundle", bundle, "--records", 2000, "--rounds", 1, "--json", timeout=240)
+    assert result.code == 0, result
+    figures = json.loads(result.out)["figures"]
+    assert figures["mock_broker"] == 1 and figures["records"] == 2000, figures
+    assert figures["added_cpu"] == pytest.approx(figures["cpu"] - figures["echo_cpu"])
+    assert all(figures[k] > 0 for k in ("result_bytes", "echo_rate", "rate", "echo_headers_cpu")), figures
+
+
+def test_kafka_says_what_the_mock_broker_cannot_hold(bundle):
+    result = run("bench", "kafka", "--bundle", bundle, "--records", 1000000)
+    assert result.code == 1 and "--broker" in result.err, result
+
+
+def test_kafka_says_how_to_make_the_bundle(tmp_path):
+    result = run("bench", "kafka", "--bundle", tmp_path / "none", "--records", 16)
+    assert result.code == 1 and "make_bench_bundle.py" in result.err, result
