@@ -11,6 +11,7 @@
 
 enum { NOBODYS_PLACE = BLEND_PLACES - 1 };
 _Static_assert(RANKS_MAX * 64 <= MANY_RANK_BYTES, "64 rows must fit");
+_Static_assert(RANKS_MAX <= 512 && BLEND_WORK <= 64, "blend_put_where packs them into 9 and 6 bits");
 
 /* --- laying out ------------------------------------------------------------------------------------------------------- */
 
@@ -49,14 +50,10 @@ static uint8_t put_steps(struct maker *m, uint32_t k, uint32_t child, uint32_t t
     uint8_t second_at = put_steps(m, k, second, first & SHAPE_LEAF ? to : to + 1);
     uint8_t place = (uint8_t)(k * BLEND_PLACES + to);
     CHECK(to < NOBODYS_PLACE);
-    m->steps[k][m->step_counts[k]++] = (struct blend_step){
-        .column = split->column,
-        .threshold = split->threshold,
-        .fail_leaves = (uint8_t)shape_leaves(&m->shape, split->fail),
-        .fail = fail_first ? first_at : second_at,
-        .pass = fail_first ? second_at : first_at,
-        .to = place,
-    };
+    struct blend_step *step = &m->steps[k][m->step_counts[k]++];
+    step->threshold = split->threshold;
+    step->fail_leaves = (uint8_t)shape_leaves(&m->shape, split->fail);
+    blend_put_where(step, split->column, fail_first ? first_at : second_at, fail_first ? second_at : first_at, place);
     return place;
 }
 
@@ -69,6 +66,14 @@ static void put_value(struct maker *m, const struct blend_tree *tree, uint32_t l
     uint8_t *out = (uint8_t *)m->blend->values + tree->first_value * bytes;
     for (size_t b = 0; b < bytes; b++)
         out[m->blend->layout == BLEND_LEAVES_PLANES ? b * tree->leaves + leaf : leaf * bytes + b] = number[b];
+}
+
+/* Whatever comes: leaf 0. */
+static struct blend_step idle_step(uint32_t place)
+{
+    struct blend_step step = {0};
+    blend_put_where(&step, 0, BLEND_ZERO, BLEND_ZERO, place);
+    return step;
 }
 
 /* Values of tree `at`, and its steps as tree k of the group at hand. */
@@ -87,8 +92,7 @@ static int put_tree(struct maker *m, uint32_t at, uint32_t k)
     count_places(m);
     m->step_counts[k] = 0;
     if (shape->root & SHAPE_LEAF) /* passed or failed, it is leaf 0 */
-        m->steps[k][m->step_counts[k]++] =
-            (struct blend_step){.fail = BLEND_ZERO, .pass = BLEND_ZERO, .to = (uint8_t)(k * BLEND_PLACES)};
+        m->steps[k][m->step_counts[k]++] = idle_step(k * BLEND_PLACES);
     else
         (void)put_steps(m, k, shape->root, 0);
     for (uint32_t i = 0; i < leaves; i++)
@@ -114,8 +118,8 @@ static int put_group(struct maker *m, uint32_t first_tree, uint32_t trees)
         .first_step = (uint32_t)blend->step_count, .steps = steps, .first_tree = first_tree, .trees = trees};
     for (uint32_t i = 0; i < steps; i++) {
         for (uint32_t k = 0; k < BLEND_SIDE_BY_SIDE; k++) {
-            struct blend_step nothing = {.fail = BLEND_ZERO, .pass = BLEND_ZERO, .to = (uint8_t)(k * BLEND_PLACES + NOBODYS_PLACE)};
-            blend->steps[blend->step_count++] = i < m->step_counts[k] ? m->steps[k][i] : nothing;
+            bool is_idle = i >= m->step_counts[k];
+            blend->steps[blend->step_count++] = is_idle ? idle_step(k * BLEND_PLACES + NOBODYS_PLACE) : m->steps[k][i];
         }
     }
     return 0;

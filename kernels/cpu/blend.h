@@ -33,11 +33,29 @@ enum blend_leaves {
 };
 
 struct blend_step {
-    uint16_t column;
     uint8_t threshold;
     uint8_t fail_leaves; /* below the fail side */
-    uint8_t fail, pass, to; /* places */
+    uint8_t where[4];    /* column, places: see blend_where */
 };
+
+/* Packs where a step reads and writes, so that one load and a shift and a mask each give byte offsets of 64-byte vectors. */
+static inline void blend_put_where(struct blend_step *step, uint32_t column, uint32_t fail, uint32_t pass, uint32_t to)
+{
+    uint32_t packed = column | fail << 9 | pass << 15 | to << 21;
+    for (int i = 0; i < 4; i++)
+        step->where[i] = (uint8_t)(packed >> 8 * i);
+}
+
+struct blend_where {
+    uint32_t column, fail, pass, to; /* in bytes */
+};
+
+static inline struct blend_where blend_where(const struct blend_step *step)
+{
+    uint32_t packed = step->where[0] | (uint32_t)step->where[1] << 8 | (uint32_t)step->where[2] << 16 | (uint32_t)step->where[3] << 24;
+    return (struct blend_where){
+        .column = packed << 6 & 511 << 6, .fail = packed >> 3 & 63 << 6, .pass = packed >> 9 & 63 << 6, .to = packed >> 15 & 63 << 6};
+}
 
 struct blend_tree {
     uint32_t first_value; /* into values: numbers (plain), or bytes / the size of a number (planes) */

@@ -13,20 +13,22 @@ struct work {
     uint8_t places[BLEND_WORK][64];
 } __attribute__((aligned(64)));
 
-static inline void blend_half(const struct blend_step *step, const uint8_t *ranks, struct work *work, size_t half)
+/* 32 of the 64 rows. */
+static inline void blend_half(struct blend_where at, __m256i threshold, __m256i fail_leaves, const uint8_t *ranks, uint8_t *places)
 {
-    __m256i rank = _mm256_load_si256((const void *)(ranks + (size_t)step->column * 64 + half));
-    __m256i pass = _mm256_cmpeq_epi8(_mm256_max_epu8(rank, _mm256_set1_epi8((char)step->threshold)), rank);
-    __m256i from_fail = _mm256_load_si256((const void *)(work->places[step->fail] + half));
-    __m256i from_pass = _mm256_load_si256((const void *)(work->places[step->pass] + half));
-    from_pass = _mm256_add_epi8(from_pass, _mm256_set1_epi8((char)step->fail_leaves));
-    _mm256_store_si256((void *)(work->places[step->to] + half), _mm256_blendv_epi8(from_fail, from_pass, pass));
+    __m256i rank = _mm256_load_si256((const void *)(ranks + at.column));
+    __m256i pass = _mm256_cmpeq_epi8(_mm256_max_epu8(rank, threshold), rank);
+    __m256i from_fail = _mm256_load_si256((const void *)(places + at.fail));
+    __m256i from_pass = _mm256_add_epi8(_mm256_load_si256((const void *)(places + at.pass)), fail_leaves);
+    _mm256_store_si256((void *)(places + at.to), _mm256_blendv_epi8(from_fail, from_pass, pass));
 }
 
 static inline void blend_step(const struct blend_step *step, const uint8_t *ranks, struct work *work)
 {
-    blend_half(step, ranks, work, 0);
-    blend_half(step, ranks, work, 32);
+    struct blend_where at = blend_where(step);
+    __m256i threshold = _mm256_set1_epi8((char)step->threshold), fail_leaves = _mm256_set1_epi8((char)step->fail_leaves);
+    blend_half(at, threshold, fail_leaves, ranks, work->places[0]);
+    blend_half(at, threshold, fail_leaves, ranks + 32, work->places[0] + 32);
 }
 
 /* Brings the leaf numbers that 64 rows come to into the first place of each tree of the group. */

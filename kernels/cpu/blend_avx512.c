@@ -11,11 +11,11 @@ struct work {
 
 static inline void blend_step(const struct blend_step *step, const uint8_t *ranks, struct work *work)
 {
-    __m512i column = _mm512_load_si512(ranks + (size_t)step->column * 64);
-    __mmask64 pass = _mm512_cmpge_epu8_mask(column, _mm512_set1_epi8((char)step->threshold));
-    __m512i after_fail = _mm512_set1_epi8((char)step->fail_leaves), from_pass = _mm512_load_si512(work->places[step->pass]);
-    __m512i leaves = _mm512_mask_add_epi8(_mm512_load_si512(work->places[step->fail]), pass, from_pass, after_fail);
-    _mm512_store_si512(work->places[step->to], leaves);
+    struct blend_where at = blend_where(step);
+    uint8_t *places = work->places[0];
+    __mmask64 pass = _mm512_cmpge_epu8_mask(_mm512_load_si512(ranks + at.column), _mm512_set1_epi8((char)step->threshold));
+    __m512i after_fail = _mm512_set1_epi8((char)step->fail_leaves), from_pass = _mm512_load_si512(places + at.pass);
+    _mm512_store_si512(places + at.to, _mm512_mask_add_epi8(_mm512_load_si512(places + at.fail), pass, from_pass, after_fail));
 }
 
 /* Brings the leaf numbers that 64 rows come to into the first place of each tree of the group. */

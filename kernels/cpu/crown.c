@@ -21,46 +21,51 @@ struct maker {
 
 /* --- pages ------------------------------------------------------------------------------------------------------------ */
 
+/* A child of a split already chosen, which may be chosen itself. */
+struct candidate {
+    uint32_t split, leaves;
+    uint8_t parent, side; /* side: 0 fail, 1 pass */
+};
+
 /* Splits chosen for a page, in order; children after parents. */
 struct page_plan {
     uint32_t splits[CROWN_PAGE_SPLITS];
     uint8_t depths[CROWN_PAGE_SPLITS];
+    uint8_t inner[CROWN_PAGE_SPLITS][2]; /* number of the child on that side, where it is in the page; else 0 */
     uint32_t count;
+    struct candidate candidates[CROWN_PAGE_SPLITS + 1];
+    uint32_t candidate_count;
 };
 
-/* The child that most leaves lie below and that the page can still take, or SHAPE_LEAF. */
-static uint32_t best_child(const struct maker *m, const struct page_plan *plan, uint8_t depth_max, uint8_t *depth)
+static void choose_split(const struct maker *m, struct page_plan *plan, uint32_t number, uint8_t depth, uint8_t depth_max)
 {
-    uint32_t best = SHAPE_LEAF, most = 0;
-    for (uint32_t i = 0; i < plan->count; i++) {
-        const struct shape_split *split = &m->shape.splits[plan->splits[i]];
-        for (int side = 0; side < 2; side++) {
-            uint32_t child = side ? split->pass : split->fail;
-            bool in_page = false;
-            for (uint32_t j = i + 1; j < plan->count; j++)
-                in_page = in_page || plan->splits[j] == child;
-            if (child & SHAPE_LEAF || in_page || plan->depths[i] >= depth_max || shape_leaves(&m->shape, child) <= most)
-                continue;
-            most = shape_leaves(&m->shape, child);
-            best = child;
-            *depth = (uint8_t)(plan->depths[i] + 1);
-        }
+    const struct shape_split *split = &m->shape.splits[number];
+    uint8_t at = (uint8_t)plan->count++;
+    plan->splits[at] = number;
+    plan->depths[at] = depth;
+    for (uint8_t side = 0; side < 2; side++) {
+        uint32_t child = side ? split->pass : split->fail;
+        plan->inner[at][side] = 0;
+        if (!(child & SHAPE_LEAF) && depth < depth_max)
+            plan->candidates[plan->candidate_count++] =
+                (struct candidate){.split = child, .leaves = m->shape.splits[child].leaves, .parent = at, .side = side};
     }
-    return best;
 }
 
+/* The splits that most leaves lie below, as far as the page has room and its walk has steps. */
 static void plan_page(const struct maker *m, uint32_t root, uint8_t depth_max, struct page_plan *plan)
 {
-    plan->splits[0] = root;
-    plan->depths[0] = 1;
-    plan->count = 1;
-    while (plan->count < CROWN_PAGE_SPLITS) {
-        uint8_t depth = 0;
-        uint32_t child = best_child(m, plan, depth_max, &depth);
-        if (child == SHAPE_LEAF)
-            return;
-        plan->splits[plan->count] = child;
-        plan->depths[plan->count++] = depth;
+    plan->count = plan->candidate_count = 0;
+    choose_split(m, plan, root, 1, depth_max);
+    bool all_fit = m->shape.splits[root].leaves <= CROWN_PAGE_SPLITS + 1;
+    while (plan->count < CROWN_PAGE_SPLITS && plan->candidate_count > 0) {
+        uint32_t best = 0;
+        for (uint32_t i = 1; i < plan->candidate_count && !all_fit; i++)
+            best = plan->candidates[i].leaves > plan->candidates[best].leaves ? i : best;
+        struct candidate chosen = plan->candidates[best];
+        plan->candidates[best] = plan->candidates[--plan->candidate_count];
+        plan->inner[chosen.parent][chosen.side] = (uint8_t)plan->count;
+        choose_split(m, plan, chosen.split, (uint8_t)(plan->depths[chosen.parent] + 1), depth_max);
     }
 }
 
@@ -88,14 +93,10 @@ static int reserve_pages(struct crown *crown, size_t more)
            prepared_grow((void **)&crown->page_values, &crown->page_values_capacity, need, sizeof *crown->page_values);
 }
 
-/* What `next` holds for a child: a split of this page, or an exit. */
-static uint8_t page_next(struct maker *m, const struct page_plan *plan, uint32_t child, uint32_t *leaf_exits, uint32_t *page_exits)
+/* What `next` holds for a child that is not in the page: an exit. */
+static uint8_t page_exit(struct maker *m, uint32_t child, uint32_t *leaf_exits, uint32_t *page_exits)
 {
     struct crown *crown = m->crown;
-    for (uint32_t i = 0; i < plan->count; i++) {
-        if (plan->splits[i] == child)
-            return (uint8_t)i;
-    }
     if (child & SHAPE_LEAF) {
         put_value(crown, crown->value_count++, m->shape.values[child & ~SHAPE_LEAF]);
         return (uint8_t)(CROWN_PAGE_LEAF | (*leaf_exits)++);
@@ -119,8 +120,8 @@ static int put_page(struct maker *m, size_t at, uint8_t depth_max)
         const struct shape_split *split = &m->shape.splits[plan.splits[i]];
         page->columns[i] = (uint8_t)split->column;
         page->thresholds[i] = split->threshold;
-        page->fail[i] = page_next(m, &plan, split->fail, &leaf_exits, &page_exits);
-        page->pass[i] = page_next(m, &plan, split->pass, &leaf_exits, &page_exits);
+        page->fail[i] = plan.inner[i][0] ? plan.inner[i][0] : page_exit(m, split->fail, &leaf_exits, &page_exits);
+        page->pass[i] = plan.inner[i][1] ? plan.inner[i][1] : page_exit(m, split->pass, &leaf_exits, &page_exits);
     }
     return 0;
 }

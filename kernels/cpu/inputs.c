@@ -202,8 +202,14 @@ static int scan_node(struct inputs *inputs, uint32_t number)
 static int scan(struct inputs *inputs)
 {
     const struct forest *forest = inputs->forest;
+    int result = 0;
+    if (forest_all_reached(forest)) {
+        for (uint32_t i = 0; result == 0 && i < forest->node_count; i++)
+            result = scan_node(inputs, i);
+        return result;
+    }
     uint32_t *nodes = malloc(forest_largest_tree(forest) * sizeof *nodes);
-    int result = nodes ? 0 : -1;
+    result = nodes ? 0 : -1;
     for (uint32_t t = 0; result == 0 && t < forest->tree_count; t++) {
         uint32_t n = forest_preorder(forest, forest->trees[t].root, nodes);
         for (uint32_t i = 0; result == 0 && i < n; i++)

@@ -30,8 +30,24 @@ static bool tree_is_plain(const struct forest *forest, const struct forest_tree 
     return true;
 }
 
+/* Where leaves do not name outputs and all nodes count, trees need no looking into. */
+static bool all_leaves_plain(const struct forest *forest)
+{
+    for (uint32_t i = 0; i < forest->node_count; i++) {
+        const struct forest_node *node = &forest->nodes[i];
+        if (node->op == FOREST_LEAF && (node->set != 0 || node->no != 1))
+            return false;
+    }
+    return true;
+}
+
 static bool find_outputs(const struct forest *forest, uint32_t *nodes, uint32_t *outputs)
 {
+    if (!forest->leaf_outputs && forest_all_reached(forest)) {
+        for (uint32_t t = 0; t < forest->tree_count; t++)
+            outputs[t] = forest->trees[t].output;
+        return all_leaves_plain(forest);
+    }
     for (uint32_t t = 0; t < forest->tree_count; t++) {
         if (!tree_is_plain(forest, &forest->trees[t], nodes, &outputs[t]))
             return false;

@@ -9,7 +9,13 @@
 #include "kernels/cpu/walk.h"
 #include "kernels/ref/forest_reference.h"
 
-static const double trial_us = 1000, crossover_us = 200, measure_us = 3000;
+/* Of a forest with more nodes, laying out takes long: only what is likely to win is tried. */
+enum { LARGE_FOREST = 1 << 20 };
+
+/* A second layout, or a larger one, must take less than this part of the other's time. */
+static const double worth_it = 0.9;
+
+static const double trial_us = 1000, crossover_us = 200, measure_us = 2000, long_us = 50000;
 
 struct plan {
     const struct forest *forest;
@@ -96,37 +102,49 @@ static double measure(const struct plan *plan, enum plan_kernel kernel, struct t
     return trial_measure(trial, n, budget_us, run_attempt, &attempt);
 }
 
+static uint32_t depth_of(const struct forest *forest)
+{
+    uint32_t depth = 1;
+    for (uint32_t t = 0; t < forest->tree_count; t++)
+        depth = forest->trees[t].depth > depth ? forest->trees[t].depth : depth;
+    return depth;
+}
+
+static enum status try_crown(struct plan *plan, uint32_t depth, struct trial *trial, double *best_us, struct error *err)
+{
+    struct crown *best = plan->crown;
+    enum status status = crown_make(plan->ranks, &plan->order, depth, plan->kernels->crown_columns, &plan->crown, err);
+    if (status != STATUS_OK) {
+        plan->crown = best;
+        return status;
+    }
+    double us = measure(plan, PLAN_CROWN, trial, 1, trial_us);
+    if (best && us > *best_us * worth_it) { /* depths are tried from the smallest layout on */
+        crown_free(plan->crown);
+        plan->crown = best;
+        return STATUS_OK;
+    }
+    crown_free(best);
+    *best_us = us;
+    return STATUS_OK;
+}
+
 /* Crowns of several depths are tried where trees are deeper than a crown: a higher one costs more for every tree, and sends
- * fewer of them on to pages. */
+ * fewer of them on to pages. Of a large forest only one is built, such that full trees fill their pages of four levels. */
 static enum status choose_crown(struct plan *plan, const struct plan_options *options, struct trial *trial, struct error *err)
 {
-    static const uint32_t depths[] = {6, 4, 5};
-    uint32_t tree_depth = 1;
+    uint32_t tree_depth = depth_of(plan->forest), only = options->crown_depth;
     double best_us = 0;
-    for (uint32_t t = 0; t < plan->forest->tree_count; t++)
-        tree_depth = plan->forest->trees[t].depth > tree_depth ? plan->forest->trees[t].depth : tree_depth;
-    uint32_t at_most = options->crown_depth ? options->crown_depth : CROWN_DEPTH_MAX;
-    for (size_t i = 0; i < sizeof depths / sizeof depths[0]; i++) {
-        struct crown *best = plan->crown;
-        uint32_t depth = depths[i] < at_most ? depths[i] : at_most;
-        depth = depth < tree_depth ? depth : tree_depth;
-        if (best && best->depth == depth)
-            continue;
-        enum status status = crown_make(plan->ranks, &plan->order, depth, plan->kernels->crown_columns, &plan->crown, err);
-        if (status != STATUS_OK)
-            return status;
-        double us = measure(plan, PLAN_CROWN, trial, 1, trial_us);
-        if (best && us >= best_us) {
-            crown_free(plan->crown);
-            plan->crown = best;
-            continue;
-        }
-        crown_free(best);
-        best_us = us;
-        if (tree_depth <= CROWN_DEPTH_MAX)
-            break; /* no pages: lower crowns would only add some */
-    }
-    return STATUS_OK;
+    if (only == 0 && tree_depth <= CROWN_DEPTH_MAX)
+        only = tree_depth;
+    if (only == 0 && plan->forest->node_count > LARGE_FOREST)
+        only = 3 + (tree_depth + 1) % 4;
+    if (only > 0)
+        return try_crown(plan, only < tree_depth ? only : tree_depth, trial, &best_us, err);
+    enum status status = STATUS_OK;
+    for (uint32_t depth = 4; depth <= CROWN_DEPTH_MAX && status == STATUS_OK; depth++)
+        status = try_crown(plan, depth, trial, &best_us, err);
+    return status;
 }
 
 /* Makes one layout. STATUS_UNSUPPORTED: it cannot take this forest. */
@@ -153,11 +171,19 @@ static enum status lay_out(struct plan *plan, const struct plan_options *options
     return plan->blend ? STATUS_OK : blend_make(plan->ranks, &plan->order, plan->kernels->blend_leaves, &plan->blend, err);
 }
 
-/* The quickest kernel for n rows, or the wanted one. */
+static bool is_worth_trying(const struct plan *plan, enum plan_kernel kernel, uint32_t n, enum plan_kernel best)
+{
+    if (kernel == PLAN_BLEND || kernel == PLAN_TILE)
+        return n >= 64; /* they take long for the first row; where they come in is found below */
+    bool is_last_resort = kernel == PLAN_WALK && plan->forest->node_count > LARGE_FOREST;
+    return !is_last_resort || best == PLAN_REFERENCE;
+}
+
+/* The quickest kernel for n rows, or the wanted one. One that is laid out anyway, for few rows, is preferred. */
 static enum status choose(struct plan *plan, const struct plan_options *options, enum plan_kernel wanted, struct trial *trial, uint32_t n,
                           enum plan_kernel *out, struct error *err)
 {
-    static const enum plan_kernel kernels[] = {PLAN_WALK, PLAN_CROWN, PLAN_TILE, PLAN_BLEND};
+    static const enum plan_kernel kernels[] = {PLAN_CROWN, PLAN_TILE, PLAN_BLEND, PLAN_WALK};
     if (wanted != PLAN_ANY) {
         *out = wanted;
         return lay_out(plan, options, wanted, trial, err);
@@ -165,14 +191,16 @@ static enum status choose(struct plan *plan, const struct plan_options *options,
     double best_us = 0;
     *out = PLAN_REFERENCE;
     for (size_t i = 0; i < sizeof kernels / sizeof kernels[0]; i++) {
-        if ((kernels[i] == PLAN_BLEND || kernels[i] == PLAN_TILE) && n < 64)
-            continue; /* they take the same for any number of rows up to 64; where it comes in is found below */
+        if (!is_worth_trying(plan, kernels[i], n, *out))
+            continue;
         enum status status = lay_out(plan, options, kernels[i], trial, err);
         if (status == STATUS_UNSUPPORTED)
             continue;
         if (status != STATUS_OK)
             return status;
         double us = measure(plan, kernels[i], trial, n, trial_us);
+        if (n > 1 && kernels[i] != plan->few)
+            us /= worth_it;
         if (*out == PLAN_REFERENCE || us < best_us) {
             best_us = us;
             *out = kernels[i];
@@ -240,7 +268,8 @@ static enum status make(struct plan *plan, const struct plan_options *options, s
     drop_losers(plan);
     plan->us_1 = measure(plan, PLAN_ANY, trial, 1, measure_us);
     plan->us_64 = measure(plan, PLAN_ANY, trial, 64, measure_us);
-    plan->us_1024 = measure(plan, PLAN_ANY, trial, 1024, measure_us);
+    /* Of a forest so large that 1024 rows would take a while, 64 rows tell enough. */
+    plan->us_1024 = plan->us_64 < long_us / 16 ? measure(plan, PLAN_ANY, trial, 1024, measure_us) : plan->us_64 * 16;
     return STATUS_OK;
 }
 

@@ -11,6 +11,14 @@ uint32_t forest_largest_tree(const struct forest *forest)
     return 2 * leaves - 1;
 }
 
+bool forest_all_reached(const struct forest *forest)
+{
+    uint64_t reached = 0; /* each node is reached once at most: trees share none */
+    for (uint32_t t = 0; t < forest->tree_count; t++)
+        reached += 2 * (uint64_t)forest->trees[t].leaves - 1;
+    return reached == forest->node_count;
+}
+
 uint32_t forest_preorder(const struct forest *forest, uint32_t root, uint32_t *out)
 {
     uint32_t stack[FOREST_DEPTH_MAX + 2]; /* at most one sibling a level waits */

@@ -60,17 +60,24 @@ static enum status add_limit(struct ranks_lookup *lookup, struct inputs_test tes
     return ++lookup->used <= entries_max ? STATUS_OK : STATUS_UNSUPPORTED;
 }
 
+static enum status collect_node(struct ranks *ranks, const struct forest_node *node)
+{
+    return node->op == FOREST_LEAF ? STATUS_OK : add_limit(ranks->lookup, inputs_test_of(ranks->inputs, node));
+}
+
 static enum status collect(struct ranks *ranks, uint32_t *nodes)
 {
     const struct forest *forest = ranks->inputs->forest;
     enum status status = STATUS_OK;
+    if (forest_all_reached(forest)) {
+        for (uint32_t i = 0; i < forest->node_count && status == STATUS_OK; i++)
+            status = collect_node(ranks, &forest->nodes[i]);
+        return status;
+    }
     for (uint32_t t = 0; t < forest->tree_count; t++) {
         uint32_t n = forest_preorder(forest, forest->trees[t].root, nodes);
-        for (uint32_t i = 0; i < n && status == STATUS_OK; i++) {
-            const struct forest_node *node = &forest->nodes[nodes[i]];
-            if (node->op != FOREST_LEAF)
-                status = add_limit(ranks->lookup, inputs_test_of(ranks->inputs, node));
-        }
+        for (uint32_t i = 0; i < n && status == STATUS_OK; i++)
+            status = collect_node(ranks, &forest->nodes[nodes[i]]);
     }
     return status;
 }

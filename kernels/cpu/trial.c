@@ -90,7 +90,7 @@ double trial_measure(struct trial *trial, uint32_t n, double budget_us,
             from += n;
         }
         samples[count++] = (double)(clock_monotonic_ns() - before) * 1e-3 / calls;
-    } while (count < SAMPLES_MAX && (count < 3 || (double)(clock_monotonic_ns() - start) * 1e-3 < budget_us));
+    } while (count < SAMPLES_MAX && (double)(clock_monotonic_ns() - start) * 1e-3 < budget_us);
     qsort(samples, count, sizeof samples[0], compare);
     return samples[count / 2];
 }

@@ -65,7 +65,8 @@ static void limit_kernel(void *context, const struct prepared *prepared, struct 
     KERNEL(crown_avx2, ISA_AVX2, PLAN_CROWN) \
     KERNEL(crown_avx512, ISA_AVX512, PLAN_CROWN) \
     KERNEL(blend_avx2, ISA_AVX2, PLAN_BLEND) \
-    KERNEL(blend_avx512, ISA_AVX512, PLAN_BLEND)
+    KERNEL(blend_avx512, ISA_AVX512, PLAN_BLEND) \
+    KERNEL(tile_avx512, ISA_AVX512, PLAN_TILE)
 
 #define KERNEL(suffix, set, kernel) \
     static enum status open_##suffix(void **context, struct error *err) \

@@ -2,6 +2,7 @@
  * Every kernel against the reference: forests of all shapes, hostile rows, batches of all sizes, any position, repeated slots.
  * Margins must be equal to the bit.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -185,6 +186,76 @@ static void check_isa(enum isa isa)
     }
 }
 
+/* --- many threads on one plan ----------------------------------------------------------------------------------------- */
+
+struct worker {
+    const struct plan *plan;
+    const struct fixture *fixture;
+    uint32_t batch;
+    bool wrong;
+};
+
+static void *work(void *argument)
+{
+    struct worker *w = argument;
+    const struct fixture *f = w->fixture;
+    double margins[130];
+    for (uint32_t from = 0; from + w->batch <= BATCH_MAX; from += w->batch) {
+        plan_margins(w->plan, &f->rows, f->slots + from, w->batch, margins);
+        for (uint32_t i = 0; i < w->batch; i++)
+            w->wrong = w->wrong || !same(margins[i], f->expected[from + i]);
+    }
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[] = {1, 7, 64, 130};
+    enum { WORKERS = 4 };
+    for (size_t r = 0; r < RECIPES; r++) {
+        if (recipes[r].outputs != 1)
+            continue;
+        struct fixture f;
+        struct plan_options options = {.isa = isa_best()};
+        struct plan *plan;
+        struct worker workers[WORKERS];
+        pthread_t threads[WORKERS];
+        setup(&f, &recipes[r]);
+        assert_int_equal(plan_make(f.forest, &options, &plan, NULL), STATUS_OK);
+        for (int i = 0; i < WORKERS; i++) {
+            workers[i] = (struct worker){.plan = plan, .fixture = &f, .batch = sizes[i]};
+            assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
+        }
+        for (int i = 0; i < WORKERS; i++) {
+            assert_int_equal(pthread_join(threads[i], NULL), 0);
+            assert_false(workers[i].wrong);
+        }
+        plan_destroy(plan);
+        teardown(&f);
+    }
+}
+
+static void test_describe(void **state)
+{
+    (void)state;
+    struct forest *forest = forest_make(&recipes[0], 7);
+    struct plan_options options = {.isa = isa_best()};
+    struct plan *plan;
+    struct buf text = {0};
+    assert_int_equal(plan_make(forest, &options, &plan, NULL), STATUS_OK);
+    plan_describe(plan, &text);
+    assert_non_null(strstr(buf_text(&text), "kernel (1 row): "));
+    assert_non_null(strstr(buf_text(&text), "kernel (64 rows): "));
+    assert_non_null(strstr(buf_text(&text), " us for 1 row, "));
+    const char *prepared = strstr(buf_text(&text), "bytes, ");
+    assert_non_null(prepared);
+    assert_true(strtod(prepared + strlen("bytes, "), NULL) <= 16); /* a node */
+    buf_free(&text);
+    plan_destroy(plan);
+    forest_free(forest);
+}
+
 static void test_scalar(void **state)
 {
     (void)state;
@@ -209,6 +280,8 @@ int main(void)
         cmocka_unit_test(test_scalar),
         cmocka_unit_test(test_avx2),
         cmocka_unit_test(test_avx512),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_describe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
