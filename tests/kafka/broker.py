@@ -6,7 +6,7 @@
         broker.bootstrap                            "127.0.0.1:40123"
         broker.kill(); broker.start_again()         a crash, and the restart on the same port and data
 
-Kafka comes as jars from Maven Central, fetched once by Maven into .cache/kafka (or ASSAY_KAFKA_JARS, a folder that has them).
+Kafka comes as jars from Maven Central, fetched once by Maven into .cache/kafka (or KAFKA_JARS, a folder that has them).
 Needs Java 17 or newer; Unavailable says what is missing. The standard library only.
 """
 
@@ -81,10 +81,10 @@ def java_program():
 
 def fetch_jars():
     """The folder with Kafka's jars; downloaded by whoever comes first while others wait."""
-    given = os.environ.get("ASSAY_KAFKA_JARS")
+    given = os.environ.get("KAFKA_JARS")  # no ASSAY_… name, which would be a setting
     if given:
         if not list(Path(given).glob("kafka_*.jar")):
-            raise Unavailable(f"ASSAY_KAFKA_JARS={given} has no kafka_*.jar")
+            raise Unavailable(f"KAFKA_JARS={given} has no kafka_*.jar")
         return Path(given)
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / "lock", "w") as lock:
