@@ -8,7 +8,9 @@
 #include "model/base/yaml.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -26,8 +28,14 @@ struct reader {
     struct error *err;
 };
 
-static enum status fail_at(const struct reader *r, yaml_mark_t mark, enum status code, const char *what)
+__attribute__((format(printf, 4, 5))) static enum status fail_at(const struct reader *r, yaml_mark_t mark,
+                                                                 enum status code, const char *format, ...)
 {
+    char what[200];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(what, sizeof what, format, args);
+    va_end(args);
     return error_set(r->err, code, "%s:%zu:%zu: %s", r->name, mark.line + 1, mark.column + 1, what);
 }
 
@@ -144,7 +152,7 @@ static enum status map_key(struct reader *r, const yaml_event_t *event, struct y
     if (event->type != YAML_SCALAR_EVENT)
         return fail_at(r, event->start_mark, STATUS_INVALID, "a key must be a plain text");
     if (node->size == KEYS_MAX)
-        return fail_at(r, event->start_mark, STATUS_LIMIT, "a map with more than 1024 keys");
+        return fail_at(r, event->start_mark, STATUS_LIMIT, "a map with more than %d keys", KEYS_MAX);
     enum status status = node_from(r, event, 0, key);
     if (status != STATUS_OK)
         return status;
@@ -209,7 +217,7 @@ static enum status node_from(struct reader *r, const yaml_event_t *event, int de
         return scalar(r, event, out);
     out->kind = event->type == YAML_MAPPING_START_EVENT ? YAML_MAP : YAML_LIST;
     if (depth == DEPTH_MAX)
-        return fail_at(r, event->start_mark, STATUS_LIMIT, "nested more than 16 levels deep");
+        return fail_at(r, event->start_mark, STATUS_LIMIT, "nested more than %d levels deep", DEPTH_MAX);
     return collection(r, depth + 1, out);
 }
 
