@@ -70,24 +70,6 @@ static enum status read_output(const struct bundle_file *file, const struct yaml
     return STATUS_OK;
 }
 
-/* Names that a library makes up where the training data had none: Column_0 (LightGBM), f0 (XGBoost), 0 (pandas). They
- * say nothing about what the columns are. */
-static bool made_up(const struct model_info *info)
-{
-    static const char *const heads[] = {"Column_", "f", ""};
-    for (size_t k = 0; k < sizeof heads / sizeof *heads; k++) {
-        bool all = true;
-        for (uint32_t i = 0; i < info->features && all; i++) {
-            char name[32];
-            (void)snprintf(name, sizeof name, "%s%u", heads[k], i);
-            all = strcmp(info->feature_names[i], name) == 0;
-        }
-        if (all)
-            return true;
-    }
-    return false;
-}
-
 /* The position of a name among the model's, or -1. */
 static int in_model(const struct model_info *info, const char *name)
 {
@@ -125,7 +107,7 @@ static enum status check_columns(const struct bundle_file *file, const struct bu
 {
     const struct model_info *info = model_info(b->model);
     const struct yaml *features = yaml_get(file->root, "features"), *at = features;
-    bool named = info->feature_names && !made_up(info);
+    bool named = model_names_features(info);
     struct buf difference = {0};
     if (named)
         describe_difference(b, info, &difference);

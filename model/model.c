@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -154,4 +155,20 @@ const struct model_info *model_info(const struct model *model)
 const struct forest *model_forest(const struct model *model)
 {
     return model->imported.forest;
+}
+
+bool model_names_features(const struct model_info *info)
+{
+    static const char *const heads[] = {"Column_", "f", ""};
+    bool named = info->feature_names != NULL;
+    for (size_t k = 0; k < sizeof heads / sizeof heads[0] && named; k++) {
+        bool all = true;
+        for (uint32_t i = 0; i < info->features && all; i++) {
+            char name[32];
+            (void)snprintf(name, sizeof name, "%s%u", heads[k], i);
+            all = strcmp(info->feature_names[i], name) == 0;
+        }
+        named = !all;
+    }
+    return named;
 }

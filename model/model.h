@@ -47,6 +47,10 @@ struct model_info {
 struct forest;
 struct model;
 
+/* Whether the file says what its features are. Names that a library makes up where the training data had none, Column_0
+ * (LightGBM), f0 (XGBoost), 0 (pandas), say nothing, and neither do no names. */
+bool model_names_features(const struct model_info *info);
+
 /* Reads a model file; the format is told from its content, not its name. Memory is bounded by 4 x the file + 64 MB.
  * STATUS_INVALID: damaged. STATUS_UNSUPPORTED: whole, but of a kind not supported; the message says what to do instead.
  * STATUS_NOT_FOUND, STATUS_IO, STATUS_LIMIT, STATUS_NO_MEMORY. options may be NULL. *out is owned: model_free. */

@@ -136,6 +136,18 @@ static enum status bind_by_name(struct feature_rows *rows, struct error *err)
     return status;
 }
 
+/* Made-up names (f0, Column_0) bind columns only where the header uses them. */
+static bool columns_have_names(const struct feature_rows *rows)
+{
+    if (!rows->info->feature_names || model_names_features(rows->info))
+        return rows->info->feature_names != NULL;
+    for (size_t c = 0; c < rows->columns; c++) {
+        if (find_feature(rows, c) != ignored)
+            return true;
+    }
+    return false;
+}
+
 static enum status bind_columns(struct feature_rows *rows, struct error *err)
 {
     bool more;
@@ -155,10 +167,10 @@ static enum status bind_columns(struct feature_rows *rows, struct error *err)
     }
     if (!ok)
         return error_set(err, STATUS_NO_MEMORY, "out of memory");
-    if (rows->info->feature_names)
+    if (columns_have_names(rows))
         return bind_by_name(rows, err);
     if (rows->columns != rows->info->features)
-        return error_set(err, STATUS_MISMATCH, "%s:1: %zu columns, the model has %u features and names none", rows->csv.path, rows->columns, rows->info->features);
+        return error_set(err, STATUS_MISMATCH, "%s:1: %zu columns, the model has %u features, without names of their own", rows->csv.path, rows->columns, rows->info->features);
     return STATUS_OK;
 }
 

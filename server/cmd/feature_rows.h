@@ -3,7 +3,8 @@
  * compares in.
  *
  * Where the model file names its features, columns are found by those names, in any order, and other columns (an id, a
- * label) are passed over; a model without names takes the columns as they stand.
+ * label) are passed over; a model without names, or with made-up ones that the header does not use, takes the columns as
+ * they stand.
  */
 #pragma once
 

@@ -114,6 +114,17 @@ def test_columns_are_found_by_name(tmp_path):
     assert run("model", "predict", NAMED / "model.json", rows(tmp_path, mixed)).out == straight.out
 
 
+def test_made_up_names_bind_only_where_they_are_used(tmp_path):
+    model = model_of("xgb32-poisson")
+    model["learner"]["feature_names"] = ["f0", "f1", "f2", "f3"]
+    path = write(tmp_path, model)
+    want = run("model", "predict", path, rows(tmp_path, "f0,f1,f2,f3\n1,2,3,4\n"))
+    assert want.code == 0 and run("model", "predict", path, rows(tmp_path, "a,b,c,d\n1,2,3,4\n")).out == want.out
+    assert run("model", "predict", path, rows(tmp_path, "f3,f2,f1,f0,y\n4,3,2,1,0\n")).out == want.out
+    refused_row = run("model", "predict", path, rows(tmp_path, "f0,f1,f2,x\n1,2,3,4\n"))
+    assert refused_row.code == 1 and "no column 'f3'" in refused_row.err, refused_row
+
+
 def test_bytes_that_spreadsheets_add_do_not_matter(tmp_path):
     plain = run("model", "predict", PLAIN / "model.json", rows(tmp_path, "f0,f1,f2,f3\n1,2,3,4\n"))
     dressed = rows(tmp_path, b'\xef\xbb\xbf"f0", f1 ,f2,"f3"\r\n\r\n"+1",2.0, 3 ,4e0\r\n'.replace(b" f1 ", b"f1"))
