@@ -24,6 +24,7 @@ struct kafka_ground {
     rd_kafka_t *client; /* fills and makes topics */
     uint64_t refused;   /* records of the filling that were not taken */
     unsigned outputs;
+    bool answered;      /* the broker made a topic */
     pid_t mock;         /* 0: a real broker */
     int mock_life;      /* the mock ends when this is closed */
 };
@@ -107,7 +108,7 @@ static enum status created(rd_kafka_queue_t *queue, const char *topic, struct er
 {
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, TIMEOUT_MS);
     if (!event)
-        return error_set(err, STATUS_UNAVAILABLE, "topic %s could not be made: no answer in %d s", topic, TIMEOUT_MS / 1000);
+        return error_set(err, STATUS_UNAVAILABLE, "topic %s could not be made: no broker answers in %d s", topic, TIMEOUT_MS / 1000);
     enum status status = STATUS_OK;
     size_t count = 0;
     if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -155,6 +156,7 @@ static enum status make_topic(struct kafka_ground *ground, const char *topic, st
     enum status status = created(queue, topic, err);
     rd_kafka_NewTopic_destroy(wanted);
     rd_kafka_queue_destroy(queue);
+    ground->answered |= status == STATUS_OK;
     return status == STATUS_OK ? await_topic(ground, topic, err) : status;
 }
 
@@ -241,7 +243,7 @@ void kafka_ground_close(struct kafka_ground *ground)
 {
     if (!ground)
         return;
-    if (ground->client && ground->mock == 0) {
+    if (ground->answered) {
         drop_topic(ground, ground->input);
         drop_topic(ground, ground->output);
         drop_topic(ground, ground->dead_letter);
