@@ -16,7 +16,6 @@ enum {
     NICENESS = 5, /* beside HTTP threads: a caller waits there, here only the lag grows */
     IDLE_WAIT_MS = 100,
     BLOCKED_WAIT_MS = 10,
-    STAGE_DELIVER = 4,
     FENCES_MAX = 3,
 };
 static const int64_t SECOND_NS = 1000000000;
@@ -124,7 +123,6 @@ static void deliver(void *owner, struct txn *const *txns, uint32_t n)
 {
     struct stream *s = owner;
     const struct server *server = s->with.server;
-    int64_t start_ns = clock_monotonic_ns();
     for (uint32_t i = 0; i < n && !s->sink.failed; i++) {
         if (txns[i]->outcome != OUTCOME_SCORED) {
             bury(s, txns[i]);
@@ -138,7 +136,6 @@ static void deliver(void *owner, struct txn *const *txns, uint32_t n)
             sink_result(&s->sink, (uint32_t)txns[i]->origin_item, txns[i]->origin, s->record.data, s->record.len);
         s->bad_run = 0;
     }
-    metrics_observe_ns(s->metrics, METRIC_STAGE, STAGE_DELIVER, (uint64_t)(clock_monotonic_ns() - start_ns) / n, n);
 }
 
 /* Tracks and decodes the chunk; bad records go their way, the good ones are moved to the front of txns. */
