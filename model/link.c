@@ -47,11 +47,11 @@ static void softmax_xgboost(const double *margins, double *scores, uint32_t n)
         scores[i] = (double)((float)scores[i] / (float)sum);
 }
 
-static void softmax_onnx(const double *margins, double *scores, uint32_t n)
+static void softmax_onnx(const double *margins, double *scores, uint32_t n, double divisor)
 {
-    float max = (float)largest(margins, n), sum = 0;
+    float max = (float)(largest(margins, n) / divisor), sum = 0;
     for (uint32_t i = 0; i < n; i++) {
-        float e = expf((float)margins[i] - max);
+        float e = expf((float)(margins[i] / divisor) - max);
         scores[i] = (double)e;
         sum += e;
     }
@@ -59,10 +59,10 @@ static void softmax_onnx(const double *margins, double *scores, uint32_t n)
         scores[i] = (double)((float)scores[i] / sum);
 }
 
-static double softmax_second_onnx(const double *margins)
+static double softmax_second_onnx(const double *margins, double divisor)
 {
     double shares[2];
-    softmax_onnx(margins, shares, 2);
+    softmax_onnx(margins, shares, 2, divisor);
     return shares[1];
 }
 
@@ -128,9 +128,9 @@ void link_apply(enum link link, double parameter, double divisor, const double *
     if (link == LINK_SOFTMAX_XGBOOST)
         softmax_xgboost(margins, scores, outputs);
     else if (link == LINK_SOFTMAX_ONNX)
-        softmax_onnx(margins, scores, outputs);
+        softmax_onnx(margins, scores, outputs, divisor);
     else if (link == LINK_SOFTMAX_SECOND_ONNX)
-        scores[0] = softmax_second_onnx(margins);
+        scores[0] = softmax_second_onnx(margins, divisor);
     else if (link == LINK_SOFTMAX_F64)
         softmax_f64(margins, scores, outputs, divisor);
     else if (link == LINK_ARGMAX)

@@ -217,6 +217,14 @@ static enum status find_link(struct catboost *c, struct error *err)
         {"QueryRMSE", LINK_IDENTITY},
         {"PairLogit", LINK_IDENTITY},
         {"YetiRank", LINK_IDENTITY},
+        {"QuerySoftMax", LINK_IDENTITY},
+        {"LogCosh", LINK_IDENTITY},
+        {"LogLinQuantile", LINK_IDENTITY},
+        {"Cox", LINK_IDENTITY},
+        {"MultiRMSE", LINK_IDENTITY},
+        {"Focal", LINK_SIGMOID_F64},
+        {"MultiLogloss", LINK_SIGMOID_F64},
+        {"MultiCrossEntropy", LINK_SIGMOID_F64},
     };
     const char *loss = c->out->objective;
     if (!loss)

@@ -29,6 +29,7 @@ struct onnx_forest {
     /* What a weight's id becomes: an output, or UINT32_MAX where nobody asks for it. */
     uint32_t *output_of;
     size_t output_of_capacity, ids;
+    bool needed[FOREST_OUTPUTS_MAX]; /* outputs to which every row must bring a weight */
 };
 
 #define ONNX_DROPPED UINT32_MAX
@@ -40,6 +41,7 @@ bool onnx_forest_found(const struct onnx_graph *g);
 
 /* ai.onnx.ml 1 and 3: weights read into x, then the trees. */
 bool onnx_read_trees(struct onnx_forest *x);
+bool onnx_read_weights(struct onnx_forest *x);
 /* ai.onnx.ml 5. */
 bool onnx_read_trees5(struct onnx_forest *x);
 

@@ -2,8 +2,8 @@
  * What the sums of an ONNX ensemble mean, as ONNX Runtime has it where the standard is silent:
  *
  *   - base values are added after all trees;
- *   - a classifier of two labels whose weights name one class only: they are those of class 1, the answer is [1 - p,
- * p]. Where no weight is negative they are probabilities already, and post_transform does nothing;
+ *   - a classifier of two labels whose weights name one class only: they are those of class 1, the answer is
+ *     [1 - p, p];
  *   - a regressor of one target knows no post_transform.
  *
  * Where ONNX Runtime's answer depends on which leaf a row reaches, or contradicts the standard, the model is refused:
@@ -143,6 +143,25 @@ static bool read_aggregate(struct onnx_forest *x, enum onnx_aggregate *out)
     return onnx_fail_node(x->g, x->node, STATUS_INVALID, "aggregate_function '%.*s' is not known", ONNX_TEXT(a->text));
 }
 
+bool onnx_read_weights(struct onnx_forest *x)
+{
+    bool classes = onnx_is(x->node->op, "TreeEnsembleClassifier");
+    struct onnx_graph *g = x->g;
+    int32_t type;
+    if (!onnx_wholes(g, x->node, classes ? "class_treeids" : "target_treeids", &x->weight_trees) ||
+        !onnx_wholes(g, x->node, classes ? "class_nodeids" : "target_nodeids", &x->weight_nodes) ||
+        !onnx_wholes(g, x->node, classes ? "class_ids" : "target_ids", &x->weight_ids) ||
+        !onnx_attribute_numbers(g, x->node, classes ? "class_weights_as_tensor" : "target_weights_as_tensor",
+                                &x->weights, &type))
+        return false;
+    if (x->weights.size == 0 && !onnx_reals(g, x->node, classes ? "class_weights" : "target_weights", &x->weights))
+        return false;
+    size_t n = x->weights.size;
+    if (n == 0 || x->weight_trees.size != n || x->weight_nodes.size != n || x->weight_ids.size != n)
+        return onnx_fail_node(g, x->node, STATUS_INVALID, "its lists of weights are empty or of different lengths");
+    return true;
+}
+
 bool onnx_regressor(struct onnx_forest *x)
 {
     enum onnx_post post;
@@ -150,7 +169,11 @@ bool onnx_regressor(struct onnx_forest *x)
     if (!read_post(x, &post) || !read_aggregate(x, &aggregate) || !read_base(x))
         return false;
     int64_t targets = onnx_whole_or(x->g, x->node, "n_targets", 1);
-    return onnx_targets(x, targets, post, aggregate, x->builder.forest->tree_count);
+    if (!onnx_targets(x, targets, post, aggregate, x->builder.forest->tree_count))
+        return false;
+    for (uint32_t o = 0; o < x->builder.forest->outputs; o++)
+        x->needed[o] = targets > 1 && x->builder.forest->base[o] != 0;
+    return true;
 }
 
 static bool count_labels(struct onnx_forest *x, size_t *out)
@@ -179,9 +202,10 @@ static bool one_class_of_two(struct onnx_forest *x, bool is_second, enum onnx_po
     if (post == ONNX_POST_SOFTMAX || (post == ONNX_POST_NONE && negative && !is_second))
         return onnx_fail_node(x->g, x->node, STATUS_UNSUPPORTED,
                               "weights that name one class of two, some negative, want post_transform LOGISTIC");
-    if (!onnx_allocate_base(x, 1) || !set_link(x, negative || is_second ? post : ONNX_POST_NONE))
+    if (!onnx_allocate_base(x, 1) || !set_link(x, post))
         return false;
     x->output_of[0] = x->output_of[1] = 0;
+    x->needed[0] = is_second;
     if (x->base.size == 1 && !is_second)
         f->base[0] = x->base.items[0];
     return true;
@@ -198,10 +222,13 @@ static bool both_classes(struct onnx_forest *x, enum onnx_post post)
             "two base_values where the weights name two classes: ONNX Runtime does not follow the standard there");
     if (!onnx_allocate_base(x, together ? 2 : 1) || !set_link(x, post))
         return false;
+    x->needed[together ? 1 : 0] = true;
     if (together) {
         f->link = LINK_SOFTMAX_SECOND_ONNX;
-        if (x->base.size == 1)
+        if (x->base.size == 1) {
             f->base[0] = x->base.items[0];
+            x->needed[0] = true;
+        }
         return true;
     }
     x->output_of[0] = ONNX_DROPPED;

@@ -15,28 +15,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/import/onnx_forest.h"
+#include "model/import/onnx_tree.h"
 
-struct lists {
-    struct onnx_forest *x;
-    struct i32s tree, node, feature, yes, no, tracks;
-    struct f64s value;
-    uint32_t *order; /* [nodes] entries sorted by tree and node id; NULL where they are listed that way */
-    size_t order_capacity;
-    uint8_t *seen; /* [nodes] reached from another */
-    size_t seen_capacity;
-    size_t tree_start; /* where the tree last looked into begins */
-    uint32_t *leaf_of; /* [weights] the entry of the leaf; UINT32_MAX: not a leaf, as ONNX Runtime passes over it */
-    size_t leaf_of_capacity;
-};
-
-static bool fail(struct lists *l, size_t entry, const char *what)
+static bool fail(struct onnx_lists *l, size_t entry, const char *what)
 {
     return onnx_fail_node(l->x->g, l->x->node, STATUS_INVALID, "tree %d, node %d: %s", l->tree.items[entry],
                           l->node.items[entry], what);
 }
 
-static bool read_values(struct lists *l)
+static bool read_values(struct onnx_lists *l)
 {
     struct onnx_graph *g = l->x->g;
     int32_t type;
@@ -45,7 +32,7 @@ static bool read_values(struct lists *l)
     return l->value.size > 0 || onnx_reals(g, l->x->node, "nodes_values", &l->value);
 }
 
-static bool read_lists(struct lists *l)
+static bool read_lists(struct onnx_lists *l)
 {
     struct onnx_graph *g = l->x->g;
     const struct onnx_node *n = l->x->node;
@@ -73,14 +60,14 @@ static bool read_lists(struct lists *l)
     return l->tree.size > 0 || onnx_fail_node(g, n, STATUS_INVALID, "it has no nodes");
 }
 
-static bool before(const struct lists *l, size_t a, size_t b)
+static bool before(const struct onnx_lists *l, size_t a, size_t b)
 {
     const int32_t *tree = l->tree.items, *node = l->node.items;
     return tree[a] < tree[b] || (tree[a] == tree[b] && node[a] < node[b]);
 }
 
 /* Heap sort of l->order: in place, and never slower than n log n whatever the file says. */
-static void sift(struct lists *l, size_t root, size_t n)
+static void sift(struct onnx_lists *l, size_t root, size_t n)
 {
     for (size_t child = 2 * root + 1; child < n; child = 2 * root + 1) {
         if (child + 1 < n && before(l, l->order[child], l->order[child + 1]))
@@ -94,7 +81,7 @@ static void sift(struct lists *l, size_t root, size_t n)
     }
 }
 
-static bool sort_entries(struct lists *l)
+static bool sort_entries(struct onnx_lists *l)
 {
     size_t n = l->tree.size;
     bool sorted = true;
@@ -123,9 +110,8 @@ static bool sort_entries(struct lists *l)
     return true;
 }
 
-/* The entry of a node; false where there is none. Most files number a tree's nodes in the order in which they list
- * them. */
-static bool find(struct lists *l, int32_t tree, int32_t node, uint32_t *out)
+/* Most files number a tree's nodes in the order in which they list them: that is tried first. */
+bool onnx_find_entry(struct onnx_lists *l, int32_t tree, int32_t node, uint32_t *out)
 {
     size_t n = l->tree.size, low = 0, high = n;
     if (l->tree.items[l->tree_start] == tree && node >= 0 && (size_t)node < n - l->tree_start) {
@@ -152,7 +138,7 @@ static bool find(struct lists *l, int32_t tree, int32_t node, uint32_t *out)
     return false;
 }
 
-static bool read_mode(struct lists *l, size_t entry, struct span mode, struct forest_node *out)
+static bool read_mode(struct onnx_lists *l, size_t entry, struct span mode, struct forest_node *out)
 {
     static const struct {
         const char *name;
@@ -170,10 +156,10 @@ static bool read_mode(struct lists *l, size_t entry, struct span mode, struct fo
     return fail(l, entry, "its mode is not known");
 }
 
-static bool lead_to(struct lists *l, size_t entry, const char *side, int32_t id, uint32_t *out)
+static bool lead_to(struct onnx_lists *l, size_t entry, const char *side, int32_t id, uint32_t *out)
 {
     char text[120];
-    if (!find(l, l->tree.items[entry], id, out)) {
+    if (!onnx_find_entry(l, l->tree.items[entry], id, out)) {
         (void)snprintf(text, sizeof text, "its %s branch leads to node %d, which does not exist", side, id);
         return fail(l, entry, text);
     }
@@ -186,7 +172,7 @@ static bool lead_to(struct lists *l, size_t entry, const char *side, int32_t id,
     return true;
 }
 
-static bool read_node(struct lists *l, size_t i, struct forest_node *out)
+static bool read_node(struct onnx_lists *l, size_t i, struct forest_node *out)
 {
     if (out->op == FOREST_LEAF)
         return true;
@@ -202,7 +188,7 @@ static bool read_node(struct lists *l, size_t i, struct forest_node *out)
 }
 
 /* Each tree's root is the first entry with its id. Entries of a tree need not stand together. */
-static bool read_roots(struct lists *l)
+static bool read_roots(struct onnx_lists *l)
 {
     size_t n = l->tree.size;
     for (size_t i = 0; i < n; i++) {
@@ -219,7 +205,7 @@ static bool read_roots(struct lists *l)
 }
 
 /* Marks with 2 the entries that begin a run of a tree which was listed before: they are no roots. */
-static bool mark_later_runs(struct lists *l)
+static bool mark_later_runs(struct onnx_lists *l)
 {
     size_t n = l->tree.size;
     if (!l->order)
@@ -236,7 +222,7 @@ static bool mark_later_runs(struct lists *l)
     return true;
 }
 
-static bool read_nodes(struct lists *l)
+static bool read_nodes(struct onnx_lists *l)
 {
     struct onnx_graph *g = l->x->g;
     size_t n = l->tree.size, i = 0;
@@ -270,125 +256,12 @@ static bool read_nodes(struct lists *l)
     return true;
 }
 
-/* Which leaf each weight belongs to; counts them in the leaves' `no`. */
-static bool place_weights(struct lists *l)
-{
-    struct onnx_forest *x = l->x;
-    size_t n = x->weights.size;
-    uint32_t *leaf_of = import_grow(x->g->memory, NULL, &l->leaf_of_capacity, n, sizeof *leaf_of);
-    if (!leaf_of)
-        return onnx_out_of_memory(x->g);
-    l->leaf_of = leaf_of;
-    for (size_t i = 0; i < n; i++) {
-        int32_t id = x->weight_ids.items[i];
-        if (!find(l, x->weight_trees.items[i], x->weight_nodes.items[i], &leaf_of[i]))
-            return onnx_fail_node(x->g, x->node, STATUS_INVALID,
-                                  "weight %zu belongs to tree %d, node %d, which does not exist", i,
-                                  x->weight_trees.items[i], x->weight_nodes.items[i]);
-        if (id < 0 || (size_t)id >= x->ids)
-            return onnx_fail_node(x->g, x->node, STATUS_INVALID, "weight %zu: class or target %d does not exist", i,
-                                  id);
-        if (!isfinite(x->weights.items[i]))
-            return onnx_fail_node(x->g, x->node, STATUS_INVALID, "weight %zu: the leaf's value is not a finite number",
-                                  i);
-        struct forest_node *leaf = &x->builder.forest->nodes[leaf_of[i]];
-        if (leaf->op != FOREST_LEAF)
-            leaf_of[i] = UINT32_MAX;
-        else if (x->output_of[id] != ONNX_DROPPED)
-            leaf->no++;
-    }
-    return true;
-}
-
-/* Leaves' entries, together a leaf, in the file's order. A leaf without weights adds nothing: it gets a zero. */
-static bool fill_leaves(struct lists *l)
-{
-    struct onnx_forest *x = l->x;
-    struct forest *f = x->builder.forest;
-    for (uint32_t i = 0; i < f->node_count; i++) {
-        struct forest_node *leaf = &f->nodes[i];
-        if (leaf->op != FOREST_LEAF)
-            continue;
-        uint32_t count = leaf->no ? leaf->no : 1;
-        leaf->yes = f->entry_count;
-        leaf->no = 0;
-        for (uint32_t k = 0; k < count; k++) {
-            if (!(f->outputs > 1 ? builder_value_to(&x->builder, 0, 0) : builder_value(&x->builder, 0)))
-                return onnx_out_of_memory(x->g);
-        }
-    }
-    for (size_t i = 0; i < x->weights.size; i++) {
-        uint32_t output = x->output_of[x->weight_ids.items[i]];
-        if (l->leaf_of[i] == UINT32_MAX || output == ONNX_DROPPED)
-            continue;
-        struct forest_node *leaf = &f->nodes[l->leaf_of[i]];
-        uint32_t entry = leaf->yes + leaf->no++;
-        f->leaf_values[entry] = x->weights.items[i];
-        if (f->leaf_outputs)
-            f->leaf_outputs[entry] = output;
-    }
-    for (uint32_t i = 0; i < f->node_count; i++)
-        f->nodes[i].no += f->nodes[i].op == FOREST_LEAF && f->nodes[i].no == 0;
-    return true;
-}
-
-/*
- * Of two classes, ONNX Runtime takes class 0's sum for class 1's in rows that reach no weight of class 1. That can't
- * happen where some tree has such a weight in each of its leaves, as the converters write them; else the model is
- * refused.
- */
-static bool check_second_class(struct lists *l)
-{
-    struct onnx_forest *x = l->x;
-    size_t n = l->tree.size;
-    bool second = false;
-    memset(l->seen, 0, n);
-    for (size_t i = 0; i < x->weights.size; i++) {
-        if (x->weight_ids.items[i] != 1 || l->leaf_of[i] == UINT32_MAX)
-            continue;
-        second = true;
-        l->seen[l->leaf_of[i]] = 1;
-    }
-    if (x->columns != 2 || x->ids != 2 || !onnx_is(x->node->op, "TreeEnsembleClassifier") || !second)
-        return true;
-    for (size_t i = 0; i < n;) { /* a run of entries with one tree id */
-        size_t start = i;
-        bool everywhere = true;
-        for (; i < n && l->tree.items[i] == l->tree.items[start]; i++)
-            everywhere &= x->builder.forest->nodes[i].op != FOREST_LEAF || l->seen[i];
-        if (everywhere)
-            return true;
-    }
-    return onnx_fail_node(
-        x->g, x->node, STATUS_UNSUPPORTED,
-        "no tree has a weight of class 1 in each leaf: ONNX Runtime mixes up the classes of such models");
-}
-
-static bool read_weights(struct onnx_forest *x)
-{
-    bool classes = onnx_is(x->node->op, "TreeEnsembleClassifier");
-    struct onnx_graph *g = x->g;
-    int32_t type;
-    if (!onnx_wholes(g, x->node, classes ? "class_treeids" : "target_treeids", &x->weight_trees) ||
-        !onnx_wholes(g, x->node, classes ? "class_nodeids" : "target_nodeids", &x->weight_nodes) ||
-        !onnx_wholes(g, x->node, classes ? "class_ids" : "target_ids", &x->weight_ids) ||
-        !onnx_attribute_numbers(g, x->node, classes ? "class_weights_as_tensor" : "target_weights_as_tensor",
-                                &x->weights, &type))
-        return false;
-    if (x->weights.size == 0 && !onnx_reals(g, x->node, classes ? "class_weights" : "target_weights", &x->weights))
-        return false;
-    size_t n = x->weights.size;
-    if (n == 0 || x->weight_trees.size != n || x->weight_nodes.size != n || x->weight_ids.size != n)
-        return onnx_fail_node(g, x->node, STATUS_INVALID, "its lists of weights are empty or of different lengths");
-    return true;
-}
-
 bool onnx_read_trees(struct onnx_forest *x)
 {
-    struct lists l = {.x = x};
-    bool read = read_weights(x) && read_lists(&l) && sort_entries(&l) && read_nodes(&l) &&
+    struct onnx_lists l = {.x = x};
+    bool read = onnx_read_weights(x) && read_lists(&l) && sort_entries(&l) && read_nodes(&l) &&
                 (onnx_is(x->node->op, "TreeEnsembleClassifier") ? onnx_classifier(x) : onnx_regressor(x)) &&
-                place_weights(&l) && check_second_class(&l) && fill_leaves(&l);
+                onnx_read_leaves(&l);
     struct i32s *const whole[] = {&l.tree, &l.node, &l.feature, &l.yes, &l.no, &l.tracks};
     for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++)
         free(whole[i]->items);

@@ -219,11 +219,11 @@ static void one_class_of_two(void **state)
     assert_true(score_of(&e, 0) == (double)(1.0F - 1.0F / (1.0F + expf(-0.5F)))); /* mirrored for negative sums */
     e = classifier("NONE", 0.25F, 0.5F, 0.125F);
     assert_true(score_of(&e, 1) == 0.625);
-    e = classifier("LOGISTIC", 0.25F, 0.5F, 0.125F); /* no negative weight: a probability already */
-    assert_true(score_of(&e, 1) == 0.625);
     e.bases = 1;
     e.base[0] = 0.125F;
     assert_true(score_of(&e, 1) == 0.75);
+    e = classifier("LOGISTIC", 0.25F, 0.5F, 0.125F); /* no negative weight: a sum all the same */
+    assert_true(score_of(&e, 1) == (double)(1.0F / (1.0F + expf(-0.625F))));
 }
 
 /* Weights of both classes in each leaf of tree 7. */
