@@ -9,6 +9,10 @@
  *     membership_values                        the sets of the MEMBER nodes one after the other, each ended by NaN
  *
  * In the forest, inner node i is entry i; leaves, which several branches may share, become a node for each branch.
+ *
+ * A member is equal to a value of its set, as the standard has it. ONNX Runtime cuts fractions off first where a set
+ * has a value outside of 1 .. 32; whole categories fare the same in both. It also takes post_transform 1 for LOGISTIC
+ * and 2 for SOFTMAX, the other way round than the standard: models that have one are refused.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -180,8 +184,14 @@ bool onnx_read_trees5(struct onnx_forest *x)
     x->out->output_type = x->type;
     x->builder.forest->category_rule = FOREST_CATEGORY_EXACT;
     bool read = read_lists(&l);
-    if (read && (post < 0 || post > ONNX_POST_PROBIT || aggregate < 0 || aggregate > ONNX_MAX))
-        read = onnx_fail_node(x->g, x->node, STATUS_INVALID, "its post_transform or aggregate_function is not known");
+    if (read && (aggregate < 0 || aggregate > ONNX_MAX))
+        read = onnx_fail_node(x->g, x->node, STATUS_INVALID, "its aggregate_function is not known");
+    if (read && post != ONNX_POST_NONE)
+        read = onnx_fail_node(
+            x->g, x->node, STATUS_UNSUPPORTED,
+            "post_transform %lld: ONNX Runtime and the standard differ in what it means; put an operator "
+            "such as Softmax or Sigmoid behind it instead",
+            (long long)post);
     read = read &&
            onnx_targets(x, onnx_whole_or(x->g, x->node, "n_targets", 1), (enum onnx_post)post,
                         (enum onnx_aggregate)aggregate, l.roots.size) &&

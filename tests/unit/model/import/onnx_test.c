@@ -468,7 +468,7 @@ static void refuses_ensembles(void **state)
     must_refuse(graph_of(&e), "y", "1 class labels");
     e = both("NONE");
     e.id[1] = 0; /* leaf 1 knows nothing of class 1 */
-    must_refuse(graph_of(&e), "y", "class 1");
+    must_refuse(graph_of(&e), "y", "each class");
     must_refuse(ensemble5((const float[]){1, 1.5F, 0, (float)NAN}), "y", "1.5");
 }
 
