@@ -85,9 +85,13 @@ static void damage(struct draft *d)
     case 2:
         d->len = at;
         break;
-    case 3:
-        splice(d, at, 0, d->text, below(d, d->len / 2 + 1) % 300);
+    case 3: { /* the start once more */
+        char start[300];
+        size_t len = below(d, d->len / 2 + 1) % sizeof start;
+        memcpy(start, d->text, len);
+        splice(d, at, 0, start, len);
         break;
+    }
     case 4:
         splice(d, at, 0, insert, strlen(insert));
         break;
