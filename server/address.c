@@ -99,6 +99,9 @@ enum status address_listen(const char *address, int *fd, char *text, size_t text
             status = error_set(err, STATUS_IO, "http.listen %s: %s", address, strerror(errno));
         } else {
             (void)setsockopt(*fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+            const int both = 0; /* [::] takes IPv4 too, whatever the system's default is */
+            if (found->ai_family == AF_INET6)
+                (void)setsockopt(*fd, IPPROTO_IPV6, IPV6_V6ONLY, &both, sizeof both);
             status = bind_and_listen(*fd, found->ai_addr, found->ai_addrlen, address, err);
         }
         freeaddrinfo(found);

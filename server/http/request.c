@@ -170,7 +170,7 @@ static void take_content_type(struct connection *c, const char *value)
     bool json = len == 16 && strncasecmp(value, "application/json", len) == 0;
     bool suffix = len > 5 && strncasecmp(value + len - 5, "+json", 5) == 0;
     if (!c->lines && !json && !suffix)
-        c->refusal = (struct problem){.status = 415, .detail = "Content-Type must be application/json or application/x-ndjson"};
+        c->refusal = (struct problem){.status = 415, .detail = "Content-Type must be application/json or application/x-ndjson; curl -d sends another one unless told"};
     const char *charset = strcasestr(value + len, "charset=");
     if (charset && strncasecmp(charset + 8, "utf-8", 5) != 0 && strncasecmp(charset + 8, "\"utf-8\"", 7) != 0)
         c->refusal = (struct problem){.status = 415, .detail = "Content-Type: the charset of JSON is UTF-8"};

@@ -3,7 +3,7 @@
 import http.client
 import json
 import os
-import random
+import re
 import socket
 import subprocess
 import threading
@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from support import ASSAY, CARD_FRAUD, PATIENCE_S, Server, environment, needs_program, run, wait_until
+from support import ASSAY, CARD_FRAUD, PATIENCE_S, SOURCE, Server, environment, needs_program, run, wait_until
 
 GOOD = {"tx_id": "T1", "ts": 1700049600, "customer_id": 1, "terminal_id": 2, "amount": 57.5, "channel": "pos", "entry": "chip",
         "category": "games", "country": "DE", "home_country": "DE", "new_device": False}
@@ -349,12 +349,15 @@ def test_request_ids_and_trace_context(server):
     assert '"' not in bad.headers["x-request-id"] and "traceparent" not in bad.headers
 
 
-def test_curl_as_the_page_shows_it(server):
-    curl = needs_program("curl")
-    done = subprocess.run([curl, "-sS", "-w", " %{http_code}", server.url + "/v1/score", "-H", "Content-Type: application/json",
-                           "-d", json.dumps(good("curl"))], capture_output=True, timeout=PATIENCE_S, check=True)
-    body, _, status = done.stdout.rpartition(b" ")
-    assert status == b"200" and json.loads(body)["transaction_id"] == "T-curl"
+def test_the_page_shows_what_happens(server):
+    """Every `$ command` of docs/http.md gives the output below it."""
+    needs_program("curl")
+    shown = re.findall(r"^    \$ (.+)\n((?:    (?!\$).*\n)+)", (SOURCE / "docs/http.md").read_text(), re.M)
+    assert len(shown) >= 4
+    for command, output in shown:
+        done = subprocess.run(["bash", "-c", command.replace("localhost:8080", server.address)], capture_output=True, text=True,
+                              timeout=PATIENCE_S, check=True)
+        assert done.stdout == "".join(line[4:] + "\n" for line in output.splitlines()), command
 
 
 def test_unix_socket_and_ipv6(tmp_path):
