@@ -77,6 +77,18 @@ static void softmax_f64(const double *margins, double *scores, uint32_t n, doubl
         scores[i] /= sum;
 }
 
+/* A sort by insertion, as there are few outputs; equals keep their order. */
+static void sort_up(const double *margins, double *scores, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        double value = margins[i];
+        uint32_t at = i;
+        for (; at > 0 && value < scores[at - 1]; at--)
+            scores[at] = scores[at - 1];
+        scores[at] = value;
+    }
+}
+
 static double first_maximum(const double *margins, uint32_t n)
 {
     uint32_t best = 0;
@@ -116,6 +128,7 @@ static double single(enum link link, double parameter, double margin)
     case LINK_SOFTMAX_ONNX:
     case LINK_SOFTMAX_SECOND_ONNX:
     case LINK_ARGMAX:
+    case LINK_SORT:
     case LINK_COUNT:
         break;
     }
@@ -133,6 +146,8 @@ void link_apply(enum link link, double parameter, double divisor, const double *
         scores[0] = softmax_second_onnx(margins, divisor);
     else if (link == LINK_SOFTMAX_F64)
         softmax_f64(margins, scores, outputs, divisor);
+    else if (link == LINK_SORT)
+        sort_up(margins, scores, outputs);
     else if (link == LINK_ARGMAX)
         scores[0] = first_maximum(margins, outputs);
     else {

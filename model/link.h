@@ -21,6 +21,7 @@ enum link {
     LINK_SOFTMAX_SECOND_ONNX, /* the same of two classes: that of class 1, one score per row */
     LINK_ARGMAX,             /* XGBoost multi:softmax: index of the first maximum, one score per row */
     LINK_LOG1P_EXP,          /* LightGBM cross_entropy_lambda: log1p(exp(m)) */
+    LINK_SORT,               /* XGBoost reg:quantileerror from 3.4 on: the margins in ascending order */
     LINK_SIGNED_SQUARE,      /* LightGBM regression with sqrt: sign(m) * m * m */
     LINK_COUNT
 };

@@ -2,10 +2,11 @@
  * XGBoost's own files, JSON and UBJ, as its versions 1.0 to 3.x write them. The two spell the same document:
  *
  *     learner.gradient_booster            name: gbtree, dart, gblinear
- *       .model                            (dart: .gbtree.model, and .weight_drop beside it)
+ *       .model                            (dart before 3.3: .gbtree.model, and .weight_drop beside it)
  *         .trees[]                        an object a tree, an array a field: see xgboost_tree.c
  *         .tree_info[]                    the output that each tree adds to
  *         .iteration_indptr[]             first tree of each round (3.x)
+ *         .weight_drop[]                  dart's weights from 3.3 on, where its booster is called gbtree
  *     learner.learner_model_param         base_score, num_class, num_feature, num_target: texts
  *     learner.objective.name, learner.feature_names, learner.attributes.best_iteration
  *     version                             [3,2,0]
@@ -96,6 +97,8 @@ static void read_model(struct xgboost *x)
             (void)document_i32s(&x->d, &x->tree_output);
         else if (is(key, "iteration_indptr"))
             (void)document_i32s(&x->d, &x->first_tree);
+        else if (is(key, "weight_drop"))
+            (void)document_f32s(&x->d, &x->weight_drop);
         else if (is(key, "gbtree_model_param"))
             read_gbtree_param(x);
         else

@@ -36,7 +36,8 @@ static const struct objective {
     {"reg:squaredlogerror", BASE_MARGIN, LINK_IDENTITY},
     {"reg:pseudohubererror", BASE_MARGIN, LINK_IDENTITY},
     {"reg:absoluteerror", BASE_MARGIN, LINK_IDENTITY},
-    {"reg:quantileerror", BASE_MARGIN, LINK_IDENTITY},
+    {"reg:quantileerror", BASE_MARGIN, LINK_SORT},
+    {"reg:expectileerror", BASE_MARGIN, LINK_IDENTITY}, /* of one expectile */
     {"rank:pairwise", BASE_MARGIN, LINK_IDENTITY},
     {"rank:ndcg", BASE_MARGIN, LINK_IDENTITY},
     {"rank:map", BASE_MARGIN, LINK_IDENTITY},
@@ -114,6 +115,14 @@ static float margin_of_base(enum base_space space, float base)
         break;
     }
     return base;
+}
+
+/* Several expectiles become scores by sums of softplus, which we do not know to the bit. */
+static enum status refuse_expectiles(const struct xgboost *x, const struct objective *objective)
+{
+    if (x->forest->outputs > 1 && strcmp(objective->name, "reg:expectileerror") == 0)
+        return error_set(x->err, STATUS_UNSUPPORTED, "reg:expectileerror with several expectiles is not supported; train a model for each");
+    return STATUS_OK;
 }
 
 static enum status set_base(struct xgboost *x, const struct objective *objective)
@@ -255,7 +264,7 @@ static void describe(struct xgboost *x, const struct objective *objective)
     f->features = out->features = (uint32_t)x->features;
     f->base_first = !before(x, 1, 3) && !(x->booster == XGBOOST_DART && before(x, 1, 4));
     f->category_rule = FOREST_CATEGORY_XGBOOST;
-    f->link = objective->link;
+    f->link = objective->link == LINK_SORT && (f->outputs == 1 || before(x, 3, 4)) ? LINK_IDENTITY : objective->link;
     f->link_parameter = f->link_divisor = 1;
     out->has_margin = true;
     if (x->name_count > 0) {
@@ -274,8 +283,10 @@ enum status xgboost_assemble(struct xgboost *x, const struct model_options *opti
     if (status == STATUS_OK)
         status = set_outputs(x);
     if (status == STATUS_OK)
+        status = refuse_expectiles(x, objective);
+    if (status == STATUS_OK)
         status = set_base(x, objective);
-    if (status == STATUS_OK && x->booster == XGBOOST_DART)
+    if (status == STATUS_OK && (x->booster == XGBOOST_DART || x->weight_drop.size > 0))
         status = weigh_trees(x);
     if (status == STATUS_OK && x->any_vector_leaf)
         status = spread_leaves(x);

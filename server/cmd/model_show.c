@@ -25,6 +25,7 @@ static const char *const link_names[LINK_COUNT] = {
     [LINK_SOFTMAX_F64] = "softmax, float64",
     [LINK_SOFTMAX_ONNX] = "softmax of ONNX, float32",
     [LINK_ARGMAX] = "number of the class with the largest margin",
+    [LINK_SORT] = "the margins in ascending order",
     [LINK_LOG1P_EXP] = "log(1 + exp(margin)), float64",
     [LINK_SIGNED_SQUARE] = "margin squared, its sign kept",
 };

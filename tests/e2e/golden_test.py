@@ -1,7 +1,7 @@
 """Models as their libraries wrote them, against the libraries' own answers.
 
 A case is a folder with model.*, rows.csv, expected.csv and case.json (tolerance, what counts as missing). A few tiny ones lie in
-tests/fixtures/golden, written by XGBoost 1.0 to 3.2; the full set lies in $ASSAY_SHARED/golden, where that is present. Every case
+tests/fixtures/golden, written by XGBoost 1.0 to 3.4; the full set lies in $ASSAY_SHARED/golden, where that is present. Every case
 is scored by `assay model predict`, or refused where that is right; none is passed over in silence: what is not supported yet
 stands in NOT_YET by name, must be refused with a message, and fails here the day it loads.
 """

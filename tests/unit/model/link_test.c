@@ -66,6 +66,9 @@ static void classes_add_up_and_the_first_of_equals_wins(void **state)
     link_apply(LINK_ARGMAX, 1, 1, margins, scores, 3);
     assert_same(scores[0], 1);
     assert_int_equal(link_scores(LINK_ARGMAX, 3), 1);
+    double mixed[4] = {2, -1, 5, 0};
+    link_apply(LINK_SORT, 1, 1, mixed, mixed, 4); /* in place */
+    assert_true(mixed[0] == -1 && mixed[1] == 0 && mixed[2] == 2 && mixed[3] == 5);
     assert_int_equal(link_scores(LINK_SOFTMAX_F64, 3), 3);
 }
 

@@ -132,6 +132,43 @@ static void ignores_what_it_does_not_know(void **state)
     assert_true(margin(p, 0, 0) == 0.75);
 }
 
+static void weighs_trees_of_dart(void **state)
+{
+    (void)state;
+    const char *trees = TREE "," TREE;
+    /* Before 3.3 the booster is called dart, its weights stand beside a gbtree; from then on they stand in the gbtree. */
+    struct pieces p = {.trees = trees, .tree_info = "0,0", .base_score = "0", .model_more = ",\"weight_drop\":[2,0.5]", .version = "[3,3,0]"};
+    assert_true(margin(p, 9, 0) == 0.5 * 2 + 0.5 * 0.5);
+    p.model_more = NULL;
+    p.booster = "\"weight_drop\":[2,0.5],\"name\":\"dart\"";
+    assert_true(margin(p, 9, 0) == 0.5 * 2 + 0.5 * 0.5);
+    p.booster = "\"weight_drop\":[2],\"name\":\"dart\"";
+    must_refuse(p, STATUS_INVALID, "weight_drop has 1 entries");
+    p.booster = "\"weight_drop\":[2,Infinity],\"name\":\"dart\"";
+    must_refuse(p, STATUS_INVALID, "weight_drop[1] is not a finite number");
+    p.booster = "\"name\":\"dart\"";
+    must_refuse(p, STATUS_INVALID, "weight_drop has 0 entries");
+}
+
+static void sorts_quantiles_since_3_4(void **state)
+{
+    (void)state;
+    struct pieces p = {.trees = LEAF_TREE("3", "0") "," LEAF_TREE("1", "0"), .tree_info = "0,1", .base_score = "0", .classes = "2",
+                       .objective = "reg:quantileerror", .version = "[3,4,0]"};
+    for (int sorted = 0; sorted < 2; sorted++) {
+        struct imported in;
+        double row[2] = {0, 0}, margins[2], scores[2];
+        p.version = sorted ? "[3,4,0]" : "[3,3,0]";
+        must_load(p, &in);
+        imported_score(&in, row, margins, scores);
+        assert_true(margins[0] == 3 && margins[1] == 1);
+        assert_true(scores[0] == (sorted ? 1 : 3) && scores[1] == (sorted ? 3 : 1));
+        imported_free(&in);
+    }
+    p.objective = "reg:expectileerror";
+    must_refuse(p, STATUS_UNSUPPORTED, "several expectiles");
+}
+
 static void keeps_only_what_the_root_reaches(void **state)
 {
     (void)state;
@@ -239,6 +276,8 @@ int main(void)
         cmocka_unit_test(reads_what_old_writers_wrote),
         cmocka_unit_test(base_score_is_in_the_space_of_the_prediction),
         cmocka_unit_test(ignores_what_it_does_not_know),
+        cmocka_unit_test(weighs_trees_of_dart),
+        cmocka_unit_test(sorts_quantiles_since_3_4),
         cmocka_unit_test(keeps_only_what_the_root_reaches),
         cmocka_unit_test(takes_the_best_rounds_where_asked),
         cmocka_unit_test(refuses_with_words_that_help),
