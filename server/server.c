@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "model/base/check.h"
@@ -15,6 +16,9 @@
 
 enum { SOURCES_MAX = 8 };
 
+/* How a source that can't go on wakes server_wait: none that anybody else sends. */
+enum { FAIL_SIGNAL = SIGUSR2 };
+
 struct running {
     struct server server; /* first: a source's `const struct server *` leads back here */
     const struct settings *settings;
@@ -23,7 +27,15 @@ struct running {
     const struct source *sources[SOURCES_MAX];
     void *contexts[SOURCES_MAX];
     size_t source_count, started;
-    _Atomic bool failed;
+    _Atomic bool failed, stopping;
+};
+
+struct ending {
+    const struct source *source;
+    void *context;
+    int64_t deadline_ns;
+    pthread_t thread;
+    bool threaded;
 };
 
 void server_block_signals(void)
@@ -32,14 +44,27 @@ void server_block_signals(void)
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGINT);
     (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, FAIL_SIGNAL);
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
+}
+
+/* A connection is a file, and the usual soft limit of 1024 is below the connections that are allowed. */
+static void raise_file_limit(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= files.rlim_max)
+        return;
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
 }
 
 static bool all_ready(const struct server *server, struct buf *why)
 {
     const struct running *r = (const struct running *)(const void *)server;
-    bool ready = true;
+    bool ready = !atomic_load_explicit(&r->stopping, memory_order_relaxed); /* a hint to those who ask later */
+    if (!ready)
+        buf_string(why, "server: shutting down\n");
     for (size_t i = 0; i < r->source_count; i++) {
         if (r->sources[i]->ready && !r->sources[i]->ready(r->contexts[i], why))
             ready = false;
@@ -52,7 +77,7 @@ static void fail(const struct server *server, const char *reason)
     struct running *r = (struct running *)(uintptr_t)server;
     log_error("server.failed", LOG_TEXT("reason", reason));
     atomic_store(&r->failed, true);
-    (void)kill(getpid(), SIGTERM); /* server_wait takes it */
+    (void)kill(getpid(), FAIL_SIGNAL); /* server_wait takes it */
 }
 
 static enum status make_pipeline(struct running *r, struct error *err)
@@ -151,6 +176,7 @@ enum status server_start(const struct parts *parts, const struct settings *setti
     struct running *r = calloc(1, sizeof *r);
     if (!r)
         return error_set(err, STATUS_NO_MEMORY, "out of memory for the server");
+    raise_file_limit();
     r->settings = settings;
     r->server.settings = settings;
     r->server.record = (struct record_options){.features = settings->result_features, .timing = settings->result_timing};
@@ -172,8 +198,14 @@ int server_wait(struct running *running)
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGINT);
     (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, FAIL_SIGNAL);
     (void)sigwait(&set, &number);
-    log_info("server.stopping", LOG_TEXT("signal", number == SIGINT ? "SIGINT" : "SIGTERM"));
+    atomic_store_explicit(&running->stopping, true, memory_order_relaxed);
+    log_info("server.stopping", LOG_TEXT("signal", number == SIGINT ? "SIGINT" : number == SIGTERM ? "SIGTERM" : "none"));
+    /* A person at the keyboard who asks a second time does not want to wait. */
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGINT);
+    (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     return atomic_load(&running->failed) ? EXIT_FAILED : EXIT_DONE;
 }
 
@@ -182,12 +214,35 @@ const struct server *server_view(const struct running *running)
     return &running->server;
 }
 
+static void *end_source(void *context)
+{
+    const struct ending *e = context;
+    e->source->stop(e->context, e->deadline_ns);
+    return NULL;
+}
+
+/* All at the same time: each may need all of drain_s. */
+static void stop_sources(struct running *r, int64_t deadline_ns)
+{
+    struct ending endings[SOURCES_MAX];
+    for (size_t i = 0; i < r->started; i++) {
+        endings[i] = (struct ending){.source = r->sources[i], .context = r->contexts[i], .deadline_ns = deadline_ns};
+        endings[i].threaded = pthread_create(&endings[i].thread, NULL, end_source, &endings[i]) == 0;
+    }
+    for (size_t i = 0; i < r->started; i++) {
+        if (endings[i].threaded)
+            (void)pthread_join(endings[i].thread, NULL);
+        else
+            (void)end_source(&endings[i]);
+    }
+}
+
 void server_stop(struct running *running)
 {
     struct running *r = running;
     int64_t deadline_ns = clock_monotonic_ns() + r->settings->drain_s * 1000000000;
-    for (size_t i = r->started; i-- > 0;)
-        r->sources[i]->stop(r->contexts[i], deadline_ns);
+    atomic_store_explicit(&r->stopping, true, memory_order_relaxed);
+    stop_sources(r, deadline_ns);
     for (size_t i = r->source_count; i-- > 0;)
         r->sources[i]->destroy(r->contexts[i]);
     pipeline_free(r->server.pipeline);

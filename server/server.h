@@ -12,7 +12,8 @@ struct running;
 /* Starts everything. settings is borrowed until server_stop. STATUS_… as bundle_load, engine_prepare and the sources say. */
 MUST_USE enum status server_start(const struct parts *parts, const struct settings *settings, struct running **out, struct error *err);
 
-/* Blocks until a signal (SIGINT, SIGTERM) or a source's fail; returns the exit code so far. The signals must be blocked in
+/* Blocks until a signal (SIGINT, SIGTERM) or a source's fail; returns the exit code so far. From then on SIGINT ends the
+ * process at once. The signals must be blocked in
  * every thread: server_block_signals, first thing in main, does that. */
 int server_wait(struct running *running);
 void server_block_signals(void);

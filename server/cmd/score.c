@@ -3,10 +3,12 @@
  * with the bytes that the server gives, or what is wrong with the line.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "server/cmd/args.h"
 #include "server/offline.h"
@@ -18,9 +20,11 @@ struct scorer {
     struct loaded loaded;
     struct offline offline;
     struct record_options record;
-    FILE *in, *out;
+    int in;
+    FILE *out;
     struct buf input, output;
-    uint64_t lines, rejected; /* lines read, blank ones not counted; those that were refused or failed */
+    uint64_t line;             /* of the input, blank ones too */
+    uint64_t scored, rejected; /* lines that were not blank; those of them that were refused or failed */
     uint64_t bytes;
     struct progress progress;
 };
@@ -29,12 +33,12 @@ static void write_answers(struct scorer *s, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
         const struct txn *txn = s->offline.txns[i];
-        s->lines++;
+        s->scored++;
         if (txn->outcome == OUTCOME_SCORED) {
             record_write(&s->output, txn, pool_rows(s->offline.pool), &s->record);
         } else {
             s->rejected++;
-            buf_format(&s->output, "{\"error\":{\"line\":%llu,", (unsigned long long)s->lines);
+            buf_format(&s->output, "{\"error\":{\"line\":%llu,", (unsigned long long)txn->origin_item);
             if (txn->outcome == OUTCOME_REJECTED)
                 record_write_fault(&s->output, s->loaded.bundle->schema, &txn->fault);
             else
@@ -56,7 +60,7 @@ static enum status finish_chunk(struct scorer *s, uint32_t n, struct error *err)
     if (fwrite(s->output.data, 1, s->output.len, s->out) != s->output.len)
         return error_set(err, STATUS_IO, "writing results: %s", strerror(errno));
     buf_clear(&s->output);
-    progress_update(&s->progress, s->lines, s->bytes);
+    progress_update(&s->progress, s->scored, s->bytes);
     return STATUS_OK;
 }
 
@@ -72,8 +76,11 @@ static enum status score_lines(struct scorer *s, bool at_end, struct error *err)
             break;
         const char *stop = newline ? newline : end;
         size_t len = (size_t)(stop - at);
-        if (decode_skip_space(at, len) < len)
+        s->line++;
+        if (decode_skip_space(at, len) < len) {
+            s->offline.txns[n]->origin_item = s->line;
             offline_decode(&s->offline, n++, at, len);
+        }
         at = newline ? newline + 1 : end;
         if (n == OFFLINE_CHUNK) {
             status = finish_chunk(s, n, err);
@@ -93,13 +100,18 @@ static enum status score_file(struct scorer *s, struct error *err)
     for (;;) {
         char *to = buf_reserve(&s->input, READ_BYTES);
         if (!to || s->input.len > LINE_MAX_BYTES)
-            return error_set(err, STATUS_LIMIT, "line %llu is longer than %d MB", (unsigned long long)s->lines + 1, LINE_MAX_BYTES >> 20);
-        size_t got = fread(to, 1, READ_BYTES, s->in);
-        if (got == 0 && ferror(s->in))
+            return error_set(err, STATUS_LIMIT, "line %llu is longer than %d MB", (unsigned long long)s->line + 1, LINE_MAX_BYTES >> 20);
+        /* What is there now: whoever writes into a pipe line by line sees results line by line. */
+        ssize_t got = read(s->in, to, READ_BYTES);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
             return error_set(err, STATUS_IO, "reading transactions: %s", strerror(errno));
-        s->input.len += got;
-        s->bytes += got;
+        s->input.len += (size_t)got;
+        s->bytes += (uint64_t)got;
         enum status status = score_lines(s, got == 0, err);
+        if (status == STATUS_OK && fflush(s->out) != 0)
+            status = error_set(err, STATUS_IO, "writing results: %s", strerror(errno));
         if (status != STATUS_OK || got == 0)
             return status;
     }
@@ -107,14 +119,14 @@ static enum status score_file(struct scorer *s, struct error *err)
 
 static enum status open_files(struct scorer *s, const char *in, const char *out, struct error *err)
 {
-    s->in = strcmp(in, "-") == 0 ? stdin : fopen(in, "rb");
-    if (!s->in)
+    s->in = strcmp(in, "-") == 0 ? STDIN_FILENO : open(in, O_RDONLY | O_CLOEXEC);
+    if (s->in < 0)
         return error_set(err, STATUS_IO, "%s: %s", in, strerror(errno));
     s->out = strcmp(out, "-") == 0 ? stdout : fopen(out, "wb");
     if (!s->out)
         return error_set(err, STATUS_IO, "%s: %s", out, strerror(errno));
     struct stat st;
-    bool sized = fstat(fileno(s->in), &st) == 0 && S_ISREG(st.st_mode);
+    bool sized = fstat(s->in, &st) == 0 && S_ISREG(st.st_mode);
     progress_begin(&s->progress, sized ? (uint64_t)st.st_size : 0);
     return STATUS_OK;
 }
@@ -123,10 +135,10 @@ static enum status close_scorer(struct scorer *s, enum status status, struct err
 {
     if (s->out && fflush(s->out) != 0 && status == STATUS_OK)
         status = error_set(err, STATUS_IO, "writing results: %s", strerror(errno));
-    if (s->in && s->in != stdin)
-        (void)fclose(s->in);
-    if (s->out && s->out != stdout)
-        (void)fclose(s->out);
+    if (s->in > STDIN_FILENO)
+        (void)close(s->in);
+    if (s->out && s->out != stdout && fclose(s->out) != 0 && status == STATUS_OK)
+        status = error_set(err, STATUS_IO, "writing results: %s", strerror(errno));
     if (s->offline.loaded)
         offline_close(&s->offline);
     loaded_close(&s->loaded);
@@ -139,7 +151,7 @@ int cmd_score(const struct parts *parts, int argc, char **argv)
 {
     const char *dir = NULL, *in = "-", *out = "-", *engine = "auto";
     bool strict = false;
-    struct scorer s = {.lines = 0};
+    struct scorer s = {.in = -1};
     const struct args_option options[] = {
         {.name = "bundle", .kind = ARGS_TEXT, .out = &dir, .value = "DIR", .help = "bundle to score with"},
         {.name = "in", .kind = ARGS_TEXT, .out = &in, .value = "FILE", .help = "transactions, one JSON object a line; -: stdin"},
@@ -173,7 +185,7 @@ int cmd_score(const struct parts *parts, int argc, char **argv)
         status = open_files(&s, in, out, &err);
     if (status == STATUS_OK) {
         status = score_file(&s, &err);
-        progress_end(&s.progress, s.lines);
+        progress_end(&s.progress, s.scored);
     }
     status = close_scorer(&s, status, &err);
     if (status != STATUS_OK)
@@ -182,6 +194,6 @@ int cmd_score(const struct parts *parts, int argc, char **argv)
         return EXIT_USAGE;
     if (status == STATUS_OK && s.rejected > 0)
         (void)fprintf(stderr, "assay: %llu of %llu lines could not be scored; see their \"error\"\n", (unsigned long long)s.rejected,
-                      (unsigned long long)s.lines);
+                      (unsigned long long)s.scored);
     return status != STATUS_OK || (strict && s.rejected > 0) ? EXIT_FAILED : EXIT_DONE;
 }

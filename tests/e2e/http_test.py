@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import threading
@@ -542,6 +543,24 @@ def test_readiness_goes_before_the_end(tmp_path):
         answer.begin()
         assert answer.status == 200 and json.loads(answer.read())["transaction_id"] == "T-held", "what was begun is finished"
         assert s.stop() == 0
+
+
+def test_ctrl_c_while_it_drains_does_not_wait(tmp_path):
+    with Server(tmp_path, {"drain_s": 60}) as server:
+        held = server.connection()
+        held.connect()
+        held.sock.sendall(b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{")
+        time.sleep(0.2)
+        server.send_signal()
+        while not server.events("server.stopping"):
+            time.sleep(0.02)
+        time.sleep(0.1)
+        assert server.process.poll() is None
+        server.send_signal() # another SIGTERM changes nothing
+        time.sleep(0.1)
+        assert server.process.poll() is None
+        server.send_signal(signal.SIGINT)
+        assert server.process.wait(PATIENCE_S) == -signal.SIGINT
 
 
 def test_decisions_are_on_record(tmp_path, transactions):
