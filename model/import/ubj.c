@@ -303,22 +303,6 @@ static bool bulk_f32(struct document *d, struct f32s *out, char type, size_t n)
     return true;
 }
 
-static bool bulk_f64(struct document *d, struct f64s *out, char type, size_t n)
-{
-    double *items = import_grow(d->memory, out->items, &out->capacity, n, sizeof *items);
-    if (!items)
-        return document_out_of_memory(d);
-    out->items = items;
-    out->size = n;
-    const char *p = d->at;
-    size_t bytes = payload_bytes(type);
-    for (size_t i = 0; i < n; i++, p += bytes) {
-        if (!store(d, NUMBER_KIND_F64, &items[i], type, p))
-            return false;
-    }
-    return true;
-}
-
 static bool bulk_i32(struct document *d, struct i32s *out, char type, size_t n)
 {
     if (!is_integer(type))
@@ -342,7 +326,7 @@ static bool bulk_i32(struct document *d, struct i32s *out, char type, size_t n)
 static bool ubj_bulk(struct document *d, enum number_kind kind, void *out, bool *taken)
 {
     struct document_frame *frame = document_top(d);
-    *taken = frame->type != 0;
+    *taken = frame->type != 0 && !(out && kind == NUMBER_KIND_F64); /* which no model has: item by item will do */
     if (!*taken)
         return true;
     size_t n = (size_t)frame->left; /* times the payload's size it is within the file: ubj_open saw to that */
@@ -350,8 +334,6 @@ static bool ubj_bulk(struct document *d, enum number_kind kind, void *out, bool 
     bool ok = true;
     if (out && kind == NUMBER_KIND_F32)
         ok = bulk_f32(d, out, type, n);
-    else if (out && kind == NUMBER_KIND_F64)
-        ok = bulk_f64(d, out, type, n);
     else if (out)
         ok = bulk_i32(d, out, type, n);
     if (!ok)

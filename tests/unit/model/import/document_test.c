@@ -173,6 +173,20 @@ static void reads_ubj(void **state)
     assert_true(skips(&document_ubj, data, sizeof data - 1));
 }
 
+static void reads_doubles_of_both(void **state)
+{
+    (void)state;
+    struct reader r;
+    struct f64s doubles = {0};
+    open_json(&r, "[0.1,NaN]");
+    assert_true(document_f64s(&r.d, &doubles) && doubles.size == 2 && doubles.items[0] == 0.1 && isnan(doubles.items[1]));
+    assert_int_equal(document_finish(&r.d), STATUS_OK);
+    open_bytes(&r, &document_ubj, BYTES("[$D#i\1\x3f\xb9\x99\x99\x99\x99\x99\x9a"));
+    assert_true(document_f64s(&r.d, &doubles) && doubles.size == 1 && doubles.items[0] == 0.1);
+    assert_int_equal(document_finish(&r.d), STATUS_OK);
+    free(doubles.items);
+}
+
 static void bounds_ubj_lengths(void **state)
 {
     (void)state;
@@ -213,6 +227,7 @@ int main(void)
         cmocka_unit_test(refuses_broken_texts),
         cmocka_unit_test(names_the_place),
         cmocka_unit_test(reads_ubj),
+        cmocka_unit_test(reads_doubles_of_both),
         cmocka_unit_test(bounds_ubj_lengths),
         cmocka_unit_test(charges_arrays_to_the_account),
     };
