@@ -16,6 +16,7 @@ struct file {
     char *path;
     int fd;
     size_t written; /* of the lines that are offered again because a write failed in their middle */
+    bool torn;      /* the rest of them was dropped: a line may lack its end */
     int64_t checked_ns;
 };
 
@@ -35,7 +36,7 @@ static enum status open_file(struct file *f, struct error *err)
 static void follow_rename(struct file *f)
 {
     int64_t now = clock_monotonic_ns();
-    if (f->written > 0 || now - f->checked_ns < 1000000000)
+    if (f->written > 0 || f->torn || now - f->checked_ns < 1000000000)
         return;
     f->checked_ns = now;
     struct stat named, opened;
@@ -48,6 +49,9 @@ static enum status write_lines(void *context, const char *lines, size_t len, str
 {
     struct file *f = context;
     follow_rename(f);
+    if (f->torn && write(f->fd, "\n", 1) != 1)
+        return error_set(err, STATUS_BUSY, "decision_log.file %s: %s", f->path, strerror(errno));
+    f->torn = false;
     while (f->written < len) {
         ssize_t n = write(f->fd, lines + f->written, len - f->written);
         if (n < 0 && errno != EINTR)
@@ -56,6 +60,13 @@ static enum status write_lines(void *context, const char *lines, size_t len, str
     }
     f->written = 0;
     return STATUS_OK;
+}
+
+static void drop_lines(void *context)
+{
+    struct file *f = context;
+    f->torn = f->torn || f->written > 0;
+    f->written = 0;
 }
 
 static void close_file(void *context)
@@ -81,6 +92,6 @@ enum status decision_file_open(const char *path, struct decision_writer *out, st
         close_file(f);
         return status;
     }
-    *out = (struct decision_writer){.write = write_lines, .close = close_file, .context = f};
+    *out = (struct decision_writer){.write = write_lines, .drop = drop_lines, .close = close_file, .context = f};
     return STATUS_OK;
 }

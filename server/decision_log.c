@@ -51,7 +51,7 @@ struct decision_log {
     bool started;
     sem_t wake;
     atomic_bool stopping;
-    _Atomic int64_t deadline_ns; /* once stopping */
+    _Atomic int64_t deadline_ns; /* once ending: lines that can't be written by then are dropped */
     pthread_mutex_t lock;        /* producers: taken when one comes or goes, and by the thread once a round */
     struct decision_producer *producers;
     struct buf lines; /* the thread's: made but not written yet */
@@ -192,8 +192,7 @@ static void write_line(struct decision_log *log, const struct entry *e)
 
 static bool out_of_time(struct decision_log *log)
 {
-    return atomic_load_explicit(&log->stopping, memory_order_acquire) &&
-           clock_monotonic_ns() >= atomic_load_explicit(&log->deadline_ns, memory_order_relaxed);
+    return clock_monotonic_ns() >= atomic_load_explicit(&log->deadline_ns, memory_order_relaxed);
 }
 
 /* Offers the lines until they are taken, for as long as they may not be dropped. */
@@ -206,8 +205,13 @@ static bool offer(struct decision_log *log, const struct decision_writer *writer
             return true;
         metrics_add(log->metrics, METRIC_DECISION_FAILURES, 0, 1);
         log_error("decision_log.failed", LOG_TEXT("reason", err.message));
-        if (status != STATUS_BUSY || log->may_drop || out_of_time(log))
+        if (status != STATUS_BUSY)
             return false;
+        if (log->may_drop || out_of_time(log)) {
+            if (writer->drop)
+                writer->drop(writer->context);
+            return false;
+        }
         sleep_ms(RETRY_MS);
     }
 }
@@ -304,6 +308,7 @@ enum status decision_log_create(const struct decision_log_options *options, stru
     log->row_type = model_info(options->bundle->model)->input_type;
     log->row_bytes = options->bundle->features * number_type_bytes(log->row_type);
     log->may_drop = options->may_drop;
+    atomic_init(&log->deadline_ns, INT64_MAX);
     log->metrics = metrics_shard_create(options->metrics);
     (void)pthread_mutex_init(&log->lock, NULL);
     (void)sem_init(&log->wake, 0, 0);
@@ -316,12 +321,18 @@ enum status decision_log_create(const struct decision_log_options *options, stru
     return STATUS_OK;
 }
 
+void decision_log_end(struct decision_log *log, int64_t deadline_ns)
+{
+    if (log)
+        atomic_store_explicit(&log->deadline_ns, deadline_ns, memory_order_relaxed); /* a figure, orders nothing */
+}
+
 void decision_log_free(struct decision_log *log, int64_t deadline_ns)
 {
     if (!log)
         return;
     if (log->started) {
-        atomic_store_explicit(&log->deadline_ns, deadline_ns, memory_order_relaxed); /* published by the next line */
+        decision_log_end(log, deadline_ns);
         atomic_store_explicit(&log->stopping, true, memory_order_release);
         (void)sem_post(&log->wake);
         (void)pthread_join(log->thread, NULL);

@@ -25,6 +25,9 @@ struct decision_writer {
     /* STATUS_BUSY, with the reason: they cannot be taken now; the same lines are offered again, or dropped where the setting
      * allows that. Others: they are lost. */
     enum status (*write)(void *context, const char *lines, size_t len, struct error *err);
+    /* The lines that were last answered with STATUS_BUSY are dropped and will not be offered again. NULL: it keeps no part of
+     * them. */
+    void (*drop)(void *context);
     void (*close)(void *context);
     void *context;
 };
@@ -43,6 +46,9 @@ struct decision_log_options {
 
 /* STATUS_NO_MEMORY. */
 MUST_USE enum status decision_log_create(const struct decision_log_options *options, struct decision_log **out, struct error *err);
+/* Says when the log is to be at its end: what can't be written by then (monotonic clock) is dropped and counted, so that no
+ * worker waits for room any longer. Before the workers are stopped; any thread. NULL is allowed. */
+void decision_log_end(struct decision_log *log, int64_t deadline_ns);
 /* Writes out what waits (until deadline_ns, by the monotonic clock; then it is dropped and counted) and closes. All producers
  * are freed before. NULL is allowed. */
 void decision_log_free(struct decision_log *log, int64_t deadline_ns);

@@ -241,6 +241,7 @@ void server_stop(struct running *running)
 {
     struct running *r = running;
     int64_t deadline_ns = clock_monotonic_ns() + r->settings->drain_s * 1000000000;
+    decision_log_end(r->decision_log, deadline_ns); /* first: a worker that waits for the log must not hold up the drain */
     atomic_store_explicit(&r->stopping, true, memory_order_relaxed);
     stop_sources(r, deadline_ns);
     for (size_t i = r->source_count; i-- > 0;)

@@ -2,6 +2,7 @@
 #include <jansson.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -194,6 +196,47 @@ static void the_end_waits_until_its_deadline_only(void **state)
     buf_free(&sink.taken);
 }
 
+static void workers_wait_no_longer_than_the_end(void **state)
+{
+    (void)state;
+    uint64_t before = dropped();
+    struct sink sink = {.busy = -1};
+    struct decision_log *log = open_log(&sink, false);
+    int64_t deadline_ns = clock_monotonic_ns() + 100000000;
+    decision_log_end(log, deadline_ns);
+    append(log, 0, 20000); /* far more than there is room for, and the writer takes none */
+    decision_log_free(log, deadline_ns);
+    assert_int_equal(dropped() - before, 20000);
+    buf_free(&sink.taken);
+}
+
+static void lines_dropped_halfway_spoil_no_others(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/assay-test-XXXXXX", path[64];
+    struct decision_writer writer;
+    struct error err = {""};
+    struct buf content = {0};
+    struct rlimit whole;
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(path, sizeof path, "%s/log", dir);
+    assert_int_equal(decision_file_open(path, &writer, &err), STATUS_OK);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &whole), 0);
+    const struct rlimit tight = {.rlim_cur = 7, .rlim_max = whole.rlim_max};
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    assert_int_equal(writer.write(writer.context, "aaaa\nbbbb\n", 10, &err), STATUS_BUSY);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &whole), 0);
+    writer.drop(writer.context);
+    assert_int_equal(writer.write(writer.context, "cccc\n", 5, &err), STATUS_OK);
+    writer.close(writer.context);
+    assert_int_equal(buf_read_file(&content, path, 1000, &err), STATUS_OK);
+    assert_string_equal(buf_text(&content), "aaaa\nbb\ncccc\n");
+    buf_free(&content);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(dir), 0);
+}
+
 static void a_renamed_file_is_followed(void **state)
 {
     (void)state;
@@ -229,7 +272,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_decision_is_one_line_in_order), cmocka_unit_test(a_line_says_what_was_decided_on),
         cmocka_unit_test(a_busy_writer_is_asked_again),        cmocka_unit_test(what_may_be_dropped_is_counted),
-        cmocka_unit_test(the_end_waits_until_its_deadline_only), cmocka_unit_test(a_renamed_file_is_followed),
+        cmocka_unit_test(the_end_waits_until_its_deadline_only), cmocka_unit_test(workers_wait_no_longer_than_the_end),
+        cmocka_unit_test(lines_dropped_halfway_spoil_no_others),
+        cmocka_unit_test(a_renamed_file_is_followed),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
