@@ -185,6 +185,10 @@ static enum status http_start(void *context, struct error *err)
         return error_set(err, STATUS_IO, "HTTP on %s cannot be started: %s", http->address, strerror(errno));
     http->listener = -1; /* libmicrohttpd's until it gives it back */
     enum status status = watch_start(http, err);
+    if (status != STATUS_OK) { /* a source that did not start is not stopped, and its threads must not outlive it */
+        MHD_stop_daemon(http->daemon);
+        http->daemon = NULL;
+    }
     if (status == STATUS_OK)
         log_info("http.listening", LOG_TEXT("address", http->address), LOG_INT("threads", http->thread_count));
     return status;
