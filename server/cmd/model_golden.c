@@ -30,13 +30,17 @@ static enum status write_rows(struct offline *offline, FILE *in, uint64_t *rows,
             status = error_set(err, STATUS_INVALID, "line %llu can't be scored: %s", (unsigned long long)number, buf_text(&out));
         } else {
             golden_write(&out, txn, line, len);
-            if (fwrite(out.data, 1, out.len, stdout) != out.len)
+            if (out.failed || fwrite(out.data, 1, out.len, stdout) != out.len)
                 status = error_set(err, STATUS_IO, "writing the rows failed");
             ++*rows;
         }
         offline_finish(offline, 1);
     }
     buf_free(&out);
+    if (status == STATUS_OK && ferror(in))
+        status = error_set(err, STATUS_IO, "reading the transactions failed");
+    if (status == STATUS_OK && fflush(stdout) != 0)
+        status = error_set(err, STATUS_IO, "writing the rows failed");
     return status;
 }
 
