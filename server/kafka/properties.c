@@ -31,6 +31,8 @@ static const struct {
     {CLIENT_CONSUMER, "check.crcs", "true"},
     {CLIENT_CONSUMER, "fetch.error.backoff.ms", "50"},
     {CLIENT_PRODUCER, "linger.ms", "1"},
+    /* No result is given up: during an outage it waits, and with stream.slots of them waiting nothing more is read. */
+    {CLIENT_PRODUCER, "message.timeout.ms", "0"},
     /* Java's default partitioner: results lie in the same partition as transactions with the same key and partition count. */
     {CLIENT_PRODUCER, "partitioner", "murmur2_random"},
     {CLIENT_PRODUCER, "queue.buffering.max.kbytes", "131072"},
@@ -51,6 +53,12 @@ static const struct {
     {CLIENT_PRODUCER, "request.required.acks", NULL, "all -1"},
     {CLIENT_PRODUCER, "transactional.id", NULL, ""},
     {CLIENT_PRODUCER, "delivery.report.only.error", "false", "false"},
+};
+
+/* Second names of properties, which librdkafka does not list. */
+static const char *const aliases[] = {
+    "acks", "bootstrap.servers", "compression.type", "delivery.timeout.ms", "linger.ms",
+    "max.in.flight", "retries", "sasl.mechanism",
 };
 
 /* Is `word` one of the words of `list`? */
@@ -76,6 +84,8 @@ static enum status unknown(const rd_kafka_conf_t *conf, const char *key, const c
         names[n++] = dump[i];
     for (size_t i = 0; i < topic_count && n < PROPERTIES_MAX; i += 2)
         names[n++] = topic_dump[i];
+    for (size_t i = 0; i < sizeof aliases / sizeof aliases[0] && n < PROPERTIES_MAX; i++)
+        names[n++] = aliases[i];
     const char *near = nearest_word(name, names, n);
     enum status status = error_set(err, STATUS_INVALID, "kafka.%s: librdkafka %s has no such property%s%s%s", key, rd_kafka_version_str(),
                                    near ? ", did you mean kafka." : "", near ? near : "", near ? "?" : "");

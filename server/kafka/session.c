@@ -11,12 +11,11 @@
 #include "server/kafka/stream.h"
 #include "server/log.h"
 
-enum { CHECK_TIMEOUT_MS = 1000, PROBE_TIMEOUT_MS = 500, RETRY_MS = 200, LEAVE_POLL_MS = 20, CONSUMERS_MAX = 256 };
+enum { CHECK_TIMEOUT_MS = 1000, PROBE_TIMEOUT_MS = 500, RETRY_MS = 200, LEAVE_POLL_MS = 20 };
 static const int64_t SECOND_NS = 1000000000;
-/* Consumers that a process left to its end, by thread: still known, so that a leak checker finds no leak in them. */
-static rd_kafka_t *abandoned[CONSUMERS_MAX];
 /* For the last commit and for leaving the group, with brokers that answer and with brokers that are away. */
 static const int64_t LAST_WORDS_NS = 5 * (int64_t)1000000000, AWAY_NS = 500 * (int64_t)1000000;
+static const int64_t DESTROY_NS = 2 * (int64_t)1000000000; /* takes milliseconds where it works */
 
 void session_error(void *stream, int code, const char *text)
 {
@@ -134,8 +133,7 @@ static void serve_closing(struct stream *s, rd_kafka_queue_t *queue)
     rd_kafka_event_destroy(event);
 }
 
-/* Leaves the group, if it can be told in time. With brokers that are away both closing and destroying a consumer wait for a
- * session timeout; a process that ends does not wait for that, and leaves the consumer to its end. */
+/* Leaves the group, if it can be told in time; rd_kafka_consumer_close would wait a session timeout for brokers that are away. */
 static void leave(struct stream *s)
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(s->consumer);
@@ -143,17 +141,11 @@ static void leave(struct stream *s)
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(s->consumer, queue);
     while (!error && !rd_kafka_consumer_closed(s->consumer) && clock_monotonic_ns() < end_ns)
         serve_closing(s, queue);
-    bool closed = rd_kafka_consumer_closed(s->consumer);
     if (error)
         rd_kafka_error_destroy(error); /* it had a fatal error, and can only be destroyed */
-    else if (!closed && stream_stopping(s)) {
-        log_warn("kafka.abandoned", LOG_INT("consumer", s->with.number), LOG_TEXT("why", "the group could not be told in time"));
-        abandoned[s->with.number] = s->consumer;
-        s->consumer = NULL;
-        return;
-    }
     rd_kafka_queue_destroy(queue);
-    rd_kafka_destroy_flags(s->consumer, closed ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    if (!client_destroy(s->consumer, clock_monotonic_ns() + DESTROY_NS))
+        log_warn("kafka.abandoned", LOG_INT("consumer", s->with.number), LOG_TEXT("why", "the consumer could not be closed in time"));
     s->consumer = NULL;
 }
 
@@ -180,7 +172,7 @@ void session_close(struct stream *s)
     if (s->tracker && tracker_in_flight(s->tracker) > 0)
         log_warn("kafka.unfinished", LOG_INT("consumer", s->with.number), LOG_INT("records", tracker_in_flight(s->tracker)),
                  LOG_TEXT("why", "not acknowledged in time; they are read and scored again"));
-    sink_close(&s->sink);
+    sink_close(&s->sink, clock_monotonic_ns() + DESTROY_NS);
     tracker_free(s->tracker);
     s->tracker = NULL;
     metrics_move(s->metrics, METRIC_KAFKA_UNFINISHED, 0, -s->unfinished);

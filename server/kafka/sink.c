@@ -8,6 +8,7 @@
 #include "server/kafka/client.h"
 #include "server/kafka/headers.h"
 #include "server/kafka/properties.h"
+#include "server/log.h"
 
 enum { QUEUE_FULL_WAIT_MS = 5, SOURCE_MAX = 256 + SOURCE_DIGITS }; /* a topic's name has at most 249 bytes */
 
@@ -70,22 +71,22 @@ enum status sink_open(struct sink *sink, const struct settings *settings, struct
         if (!sink->topics[i]) {
             const char *why = rd_kafka_err2str(rd_kafka_last_error());
             status = error_set(err, STATUS_INVALID, "topic %s: %s", sink->names[i], why);
-            sink_close(sink);
+            sink_close(sink, clock_monotonic_ns());
             return status;
         }
     }
     return STATUS_OK;
 }
 
-void sink_close(struct sink *sink)
+void sink_close(struct sink *sink, int64_t deadline_ns)
 {
     for (int i = 0; i < SINK_TOPICS; i++) {
         if (sink->topics[i])
             rd_kafka_topic_destroy(sink->topics[i]);
         sink->topics[i] = NULL;
     }
-    if (sink->producer)
-        rd_kafka_destroy(sink->producer);
+    if (sink->producer && !client_destroy(sink->producer, deadline_ns))
+        log_warn("kafka.abandoned", LOG_TEXT("why", "the producer could not be closed in time"));
     sink->producer = NULL;
     sink->failed = false;
     sink->why[0] = '\0';

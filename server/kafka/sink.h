@@ -41,8 +41,8 @@ struct sink {
 
 /* Makes the producer; fills sink. The on_… and borrowed members must be set before. STATUS_INVALID, STATUS_NO_MEMORY. */
 MUST_USE enum status sink_open(struct sink *sink, const struct settings *settings, struct error *err);
-/* Throws away what is not delivered. */
-void sink_close(struct sink *sink);
+/* Throws away what is not delivered; waits for the producer's end until the deadline (monotonic). */
+void sink_close(struct sink *sink, int64_t deadline_ns);
 
 /* Asks the brokers for both topics. STATUS_UNAVAILABLE: no answer in time; STATUS_NOT_FOUND, STATUS_IO: with the topic. */
 MUST_USE enum status sink_check(struct sink *sink, int timeout_ms, struct error *err);

@@ -20,6 +20,7 @@ enum {
 };
 static const int64_t SECOND_NS = 1000000000;
 static const int64_t HOUSEKEEPING_NS = 100 * (int64_t)1000000;
+static const int64_t BLOCKED_NS = 5 * (int64_t)1000000000; /* so long without room is an outage and no burst */
 static const int64_t STEADY_NS = 60 * (int64_t)1000000000; /* a session that lasted so long was a good one */
 
 void stream_fail(struct stream *stream, const char *format, ...)
@@ -59,7 +60,12 @@ static void wait_for_room(struct stream *s)
 {
     sink_poll(&s->sink, BLOCKED_WAIT_MS);
     int64_t blocked_ns = clock_monotonic_ns() - s->polled_ns;
-    if (tracker_room(s->tracker) == 0 && blocked_ns > s->max_poll_ns / 5 * 4)
+    if (tracker_room(s->tracker) > 0 || blocked_ns < BLOCKED_NS)
+        return;
+    s->barred = true;
+    watch_problem(s, "topic %s takes no results: %u wait for their acknowledgement", s->settings->stream_output,
+                  tracker_in_flight(s->tracker));
+    if (blocked_ns > s->max_poll_ns / 5 * 4)
         stream_fail(s, "no result was acknowledged for %d s", (int)(blocked_ns / SECOND_NS));
 }
 

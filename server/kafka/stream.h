@@ -63,7 +63,7 @@ struct stream {
     int64_t max_poll_ns;       /* the group throws out a member that does not poll for so long */
     bool failed, fenced, closing;
     bool joined;               /* the group has handed out partitions */
-    bool barred;               /* the input topic is missing or forbidden, as far as is known */
+    bool barred;               /* a topic can't be read or written, as far as is known: until the next record */
     char why[256];             /* why it failed */
     bool down;                 /* no broker answers */
     char last_error[256];      /* of the clients, for messages */

@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 
-from support import ASSAY, PATIENCE_S, SOURCE, Path, run
+from support import ASSAY, PATIENCE_S, SOURCE, Path, run, wait_until
 
 sys.path.insert(0, str(SOURCE / "tests/kafka"))
 from broker import Broker, Unavailable, kafka_tool  # noqa: E402
@@ -127,4 +127,27 @@ def header(record, name):
     return next((value for n, value in record["headers"] if n == name), None)
 
 
-__all__ = ["Broker", "Ledger", "Mock", "Topics", "expect", "header", "real_broker"]
+def lines_of(n, seed=1):
+    """n generated transactions for the card-fraud bundle, as lines."""
+    result = run("gen", "--transactions", n, "--seed", seed)
+    assert result.code == 0, result
+    return result.out.splitlines(keepends=True)
+
+
+def write(path, lines):
+    path.write_text("".join(lines))
+    return path
+
+
+def finished(server, n, seconds=180):
+    """Waits until n records are delivered, as results or dead letters."""
+    wait_until(lambda: server.metric("assay_kafka_delivered_total") >= n,
+               lambda: f"{server.metric('assay_kafka_delivered_total')} of {n} delivered; {server.log()[-3000:]}", seconds)
+
+
+def assert_whole(ledger, repeats=0):
+    assert ledger.missing == [] and ledger.wrong == [] and ledger.foreign == [] and ledger.reordered == [], str(ledger)
+    assert ledger.repeated <= repeats, str(ledger)
+
+
+__all__ = ["Broker", "Ledger", "Mock", "Topics", "assert_whole", "expect", "finished", "header", "lines_of", "real_broker", "write"]

@@ -1,57 +1,18 @@
-"""Transactions from Kafka to Kafka: the mock broker for faults on demand, a real Apache Kafka for what has to be proved."""
+"""Transactions from Kafka to Kafka on librdkafka's mock broker: what comes out, faults on demand, wrong settings."""
 
 import json
-import random
-import signal
-import subprocess
 import time
 
 import pytest
 
-from kafka_support import TOOL, Ledger, Mock, Topics, expect, header, real_broker
-from support import CARD_FRAUD, SHARED, Server, run, wait_until
-
-import fdh  # from tests/kafka, whose path kafka_support adds
+from kafka_support import Ledger, Mock, Topics, assert_whole, expect, finished, header, lines_of, write
+from support import CARD_FRAUD, Server, wait_until
 
 
 @pytest.fixture(scope="module")
 def mock():
     with Mock() as broker:
         yield broker
-
-
-@pytest.fixture(scope="module")
-def broker():
-    with real_broker() as broker:
-        yield broker
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory):
-    return fdh.write_bundle(tmp_path_factory.mktemp("bundle"))
-
-
-def lines_of(n, seed=1):
-    """n generated transactions for the card-fraud bundle, as lines."""
-    result = run("gen", "--transactions", n, "--seed", seed)
-    assert result.code == 0, result
-    return result.out.splitlines(keepends=True)
-
-
-def write(path, lines):
-    path.write_text("".join(lines))
-    return path
-
-
-def finished(server, n):
-    """Waits until n records are delivered, as results or dead letters."""
-    wait_until(lambda: server.metric("assay_kafka_delivered_total") >= n,
-               lambda: f"{server.metric('assay_kafka_delivered_total')} of {n} delivered; {server.log()[-3000:]}", 180)
-
-
-def assert_whole(ledger, repeats=0):
-    assert ledger.missing == [] and ledger.wrong == [] and ledger.foreign == [] and ledger.reordered == [], str(ledger)
-    assert ledger.repeated <= repeats, str(ledger)
 
 
 # --- what comes out
@@ -123,36 +84,6 @@ def test_a_record_too_large_for_the_dead_letter_topic_is_cut(mock, tmp_path):
     letter, = topics.dead_letters()
     assert header(letter, "assay-cut") == str(len(whole)) and header(letter, "assay-reason") == "text_too_long"
     assert whole.startswith(letter["value"]) and len(letter["value"]) >= 25_000
-
-
-def test_garbage_is_dead_lettered_and_good_records_between_it_are_scored(mock, tmp_path):
-    """Mutated documents: every one is either a result or a dead letter with a reason, the good ones are all scored."""
-    topics, good, draw = Topics(mock, partitions=2), lines_of(2000, seed=3), random.Random(3)
-    records = []
-    for line in good:
-        records.append({"key": "k", "value": line.rstrip("\n")})
-        bytes_ = bytearray(line.encode().rstrip(b"\n"))
-        for _ in range(draw.randrange(1, 4)):
-            at = draw.randrange(len(bytes_))
-            what = draw.randrange(3)
-            if what == 0:
-                bytes_[at] = draw.randrange(256)
-            elif what == 1:
-                del bytes_[at:at + draw.randrange(1, 20)]
-            else:
-                bytes_[at:at] = bytes(draw.randrange(256) for _ in range(3))
-            if not bytes_:
-                break
-        records.append({"key": "k", "hex": bytes_.hex()})
-    topics.send_records(tmp_path, records)
-    with Server(tmp_path, topics.settings()) as server:
-        finished(server, len(records))
-        assert server.stop() == 0
-    results, dead = topics.results(), topics.dead_letters()
-    assert len(results) + len(dead) == len(records)
-    assert all(header(letter, "assay-reason") for letter in dead) and len(dead) > 500
-    values = {r["value"] for r in results}
-    assert {value for _, value in expect(CARD_FRAUD, good).values()} <= values
 
 
 def test_decisions_go_to_their_topic(mock, tmp_path):
@@ -237,6 +168,27 @@ def test_errors_of_the_broker_lose_nothing(tmp_path, fault, restarts):
         assert_whole(ledger, repeats=400 * restarts)
 
 
+def test_an_output_that_takes_nothing_holds_the_input_and_leaves_http_alone(tmp_path):
+    """Too few replicas: results wait, reading stops, readiness says so, clients are made anew before the group gives us up."""
+    lines = lines_of(1000, seed=14)
+    with Mock() as mock:
+        topics = Topics(mock, partitions=2)
+        topics.send(write(tmp_path / "tx.jsonl", lines))
+        mock.say("error 0 19 10000")
+        settings = topics.settings(**{"stream.slots": 64, "stream.chunk": 16, "kafka.max.poll.interval.ms": "10000"})
+        with Server(tmp_path, settings) as server:
+            wait_until(lambda: b"takes no results" in server.get("/readyz").body, lambda: server.log()[-3000:])
+            assert server.metric("assay_transactions_total", source="kafka", outcome="scored") == 64
+            assert server.post("/v1/score", lines[0]).status == 200
+            wait_until(lambda: server.metric("assay_kafka_restarts_total") >= 1, lambda: server.log()[-3000:])
+            assert topics.committed() == 0
+            mock.say("clear 0")
+            wait_until(lambda: topics.committed() == 1000, lambda: f"{topics.committed()} committed; {server.log()[-3000:]}")
+            wait_until(lambda: server.get("/readyz").status == 200, "ready again")
+            assert server.stop() == 0
+        assert_whole(Ledger(expect(CARD_FRAUD, lines)).read(topics.results()), repeats=1000)
+
+
 def test_a_fenced_member_starts_anew_and_a_war_of_members_ends(tmp_path):
     """Fenced once: a new session. Again and again: another process has the name, so this one leaves with a clear message."""
     with Mock() as mock:
@@ -288,123 +240,3 @@ def test_wrong_settings_stop_the_start(tmp_path, name, value, said):
         server.__exit__()
     assert server.process.returncode == 1
     assert said in server.log()
-
-
-# --- a real broker
-
-def test_handbook_transactions_come_out_once_and_as_assay_score_says(broker, bundle, tmp_path):
-    archive = SHARED / "data/fdh_transactions.csv.xz"
-    n = 100_000
-    lines = list(fdh.rows(archive, n) if archive.exists() else fdh.synthetic_rows(n))
-    expected = expect(bundle, lines)
-    topics = Topics(broker)
-    with Server(tmp_path, topics.settings(bundle=str(bundle), **{"stream.consumers": 2})) as server:
-        topics.send(write(tmp_path / "tx.jsonl", lines))
-        finished(server, n)
-        wait_until(lambda: server.metric("assay_kafka_lag") == 0, "no lag")
-        assert server.metric("assay_transactions_total", source="kafka", outcome="scored") == n
-        assert server.stop() == 0
-    assert_whole(Ledger(expected).read(topics.results()))
-    assert topics.dead_letters() == []
-    assert topics.committed() == n
-
-
-class Traffic:
-    """A file sent at a rate in the background."""
-
-    def __init__(self, topics, path, rate):
-        command = [str(TOOL), "send", "--broker", topics.broker.bootstrap, "--topic", topics.input, "--file", str(path), "--key",
-                   "customer_id", "--rate", str(rate)]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
-
-    def wait(self):
-        assert self.process.wait(180) == 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-
-
-def all_delivered(topics, n):
-    """Waits until everything is committed, which is after everything is delivered."""
-    wait_until(lambda: topics.committed() == n, lambda: f"{topics.committed()} of {n} committed", 120)
-
-
-def test_sigterm_under_load_and_a_restart_lose_and_repeat_nothing(broker, tmp_path):
-    topics, lines = Topics(broker), lines_of(20_000, seed=9)
-    with Traffic(topics, write(tmp_path / "tx.jsonl", lines), 5000) as traffic:
-        for _ in range(3):
-            with Server(tmp_path, topics.settings()) as server:
-                finished(server, 1000)
-                assert server.stop() == 0, server.log()[-1500:]
-        with Server(tmp_path, topics.settings()) as server:
-            traffic.wait()
-            all_delivered(topics, len(lines))
-            assert server.stop() == 0
-    assert_whole(Ledger(expect(CARD_FRAUD, lines)).read(topics.results()))
-
-
-def test_kill_9_under_load_loses_nothing(broker, tmp_path):
-    topics, lines = Topics(broker), lines_of(20_000, seed=10)
-    settings = topics.settings(**{"kafka.group.instance.id": "till-1"})
-    with Traffic(topics, write(tmp_path / "tx.jsonl", lines), 5000) as traffic:
-        for _ in range(3):
-            with Server(tmp_path, settings) as server:
-                finished(server, 1000)
-                assert server.stop(signal.SIGKILL) == -signal.SIGKILL
-        with Server(tmp_path, settings) as server:
-            traffic.wait()
-            all_delivered(topics, len(lines))
-            assert server.stop() == 0
-    # A kill repeats what was done since the last commit; on a slow machine that is more than the 100 ms' worth.
-    assert_whole(Ledger(expect(CARD_FRAUD, lines)).read(topics.results()), repeats=10_000)
-
-
-def test_processes_come_and_go_and_share_the_partitions(broker, tmp_path):
-    topics, lines = Topics(broker, partitions=8), lines_of(30_000, seed=11)
-    with Traffic(topics, write(tmp_path / "tx.jsonl", lines), 5000) as traffic:
-        with Server(tmp_path, topics.settings()) as first:
-            finished(first, 500)
-            with Server(tmp_path, topics.settings()) as second:
-                finished(second, 500)
-                assert first.metric("assay_kafka_rebalances_total", kind="revoked") >= 1
-                assert second.stop() == 0
-            traffic.wait()
-            all_delivered(topics, len(lines))
-            assert first.stop() == 0
-    # Rebalances are drained and committed: nothing is repeated.
-    assert_whole(Ledger(expect(CARD_FRAUD, lines)).read(topics.results()))
-
-
-def test_a_crash_of_the_broker_loses_nothing(tmp_path):
-    with real_broker() as broker:
-        topics, lines = Topics(broker), lines_of(15_000, seed=12)
-        with Traffic(topics, write(tmp_path / "tx.jsonl", lines), 3000) as traffic:
-            with Server(tmp_path, topics.settings()) as server:
-                finished(server, 1000)
-                broker.kill()
-                wait_until(lambda: server.get("/readyz").status == 503, "not ready while no broker answers")
-                broker.start_again()
-                traffic.wait()
-                all_delivered(topics, len(lines))
-                wait_until(lambda: server.get("/readyz").status == 200, "ready again")
-                assert server.stop() == 0, server.log()[-1500:]
-        assert_whole(Ledger(expect(CARD_FRAUD, lines)).read(topics.results()), repeats=15_000)
-
-
-def test_topics_that_come_later(broker, tmp_path):
-    topics, lines = Topics(broker, make=False), lines_of(200, seed=13)
-    with Server(tmp_path, topics.settings(**{"kafka.topic.metadata.refresh.interval.ms": "500"}), ready=False) as server:
-        wait_until(lambda: topics.output.encode() in server.get("/readyz").body, lambda: server.get("/readyz").body)
-        topics.make(topics.output, topics.dead)
-        wait_until(lambda: topics.input.encode() in server.get("/readyz").body, lambda: server.get("/readyz").body)
-        topics.make(topics.input)
-        topics.send(write(tmp_path / "tx.jsonl", lines))
-        finished(server, 200)
-        assert server.get("/readyz").status == 200
-        assert server.stop() == 0
-    assert_whole(Ledger(expect(CARD_FRAUD, lines)).read(topics.results()))

@@ -2,7 +2,7 @@
  * A mock broker (librdkafka's own) in a process of its own, with faults on demand.
  *
  *     stdout: the address, then `ok` or `error …` after every command
- *     stdin:  down | up | rtt MS | error API CODE COUNT | create NAME PARTITIONS | topic_error NAME CODE
+ *     stdin:  down | up | rtt MS | error API CODE COUNT | clear API | create NAME PARTITIONS | topic_error NAME CODE
  *     API and CODE are numbers of the Kafka protocol: `error 0 3 5` lets the next 5 Produce requests fail with 3.
  */
 /* clang-format off: the order matters */
@@ -51,6 +51,10 @@ static rd_kafka_resp_err_t obey(struct mock *mock, const char *line)
     }
     if (sscanf(line, "error %d %d %d", &a, &b, &c) == 3)
         return push_errors(mock, a, b, c);
+    if (sscanf(line, "clear %d", &a) == 1) {
+        rd_kafka_mock_clear_request_errors(mock->cluster, (int16_t)a);
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
     if (sscanf(line, "create %249s %d", name, &a) == 2)
         return rd_kafka_mock_topic_create(mock->cluster, name, a, 1);
     if (sscanf(line, "topic_error %249s %d", name, &a) == 2) {
@@ -94,7 +98,7 @@ int kafka_tool_mock(int argc, char **argv)
     };
     const struct args_spec spec = {.usage = "kafka_tool mock [--brokers N] [--topic NAME:PARTITIONS]...",
                                    .summary = "A mock broker until stdin ends; prints its address, then takes commands:\n"
-                                              "down, up, rtt MS, error API CODE COUNT, create NAME PARTITIONS, topic_error NAME CODE.",
+                                              "down, up, rtt MS, error API CODE COUNT, clear API, create NAME PARTITIONS, topic_error NAME CODE.",
                                    .options = options};
     enum args_result parsed = args_parse(&spec, argc, argv, NULL, NULL);
     if (parsed != ARGS_RUN)
