@@ -30,7 +30,7 @@ struct plan {
     struct tile *tile;
     enum plan_kernel few, many;
     uint32_t many_from; /* rows from which many is quicker than few, 1 .. 65 */
-    double us_1, us_64, us_1024;
+    double us_1, us_64, us_1024; /* measured where the choice was left to the trial, else 0 */
 };
 
 static const struct cpu_kernels *kernels_of(enum isa isa)
@@ -266,6 +266,8 @@ static enum status make(struct plan *plan, const struct plan_options *options, s
         return status;
     find_many_from(plan, trial);
     drop_losers(plan);
+    if (options->few != PLAN_ANY && options->many != PLAN_ANY)
+        return STATUS_OK;
     plan->us_1 = measure(plan, PLAN_ANY, trial, 1, measure_us);
     plan->us_64 = measure(plan, PLAN_ANY, trial, 64, measure_us);
     /* Of a forest so large that 1024 rows would take a while, 64 rows tell enough. */
@@ -354,6 +356,7 @@ void plan_describe(const struct plan *plan, struct buf *out)
     describe_kernel(plan, plan->many, "64 rows", out);
     if (plan->few != plan->many && plan->many_from <= 64)
         buf_format(out, "many rows from: %u\n", plan->many_from);
-    buf_format(out, "measured: %.2f us for 1 row, %.1f for 64, %.0f for 1024\n", plan->us_1, plan->us_64, plan->us_1024);
+    if (plan->us_1 > 0)
+        buf_format(out, "measured: %.2f us for 1 row, %.1f for 64, %.0f for 1024\n", plan->us_1, plan->us_64, plan->us_1024);
     buf_format(out, "prepared: %zu bytes, %.1f a node\n", bytes, (double)bytes / plan->forest->node_count);
 }

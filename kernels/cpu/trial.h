@@ -17,7 +17,7 @@ struct trial {
 MUST_USE enum status trial_make(const struct inputs *inputs, struct trial *out, struct error *err);
 void trial_free(struct trial *trial);
 
-/* Microseconds that run(context, trial, slots, n) takes for n rows: the median of some calls, each on other rows where n is
- * small. Makes calls until budget_us has gone by, one at least. */
+/* Microseconds that run(context, trial, slots, n) takes for n rows: of this thread's time; the least of some calls, each
+ * on other rows where n is small. Makes calls until budget_us has gone by, one at least. */
 double trial_measure(struct trial *trial, uint32_t n, double budget_us,
                      void (*run)(const void *context, struct trial *trial, const uint32_t *slots, uint32_t n), const void *context);
