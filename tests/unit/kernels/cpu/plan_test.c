@@ -248,11 +248,33 @@ static void test_describe(void **state)
     assert_non_null(strstr(buf_text(&text), "kernel (1 row): "));
     assert_non_null(strstr(buf_text(&text), "kernel (64 rows): "));
     assert_non_null(strstr(buf_text(&text), " us for 1 row, "));
-    const char *prepared = strstr(buf_text(&text), "bytes, ");
-    assert_non_null(prepared);
-    assert_true(strtod(prepared + strlen("bytes, "), NULL) <= 16); /* a node */
+    assert_non_null(strstr(buf_text(&text), "bytes, "));
     buf_free(&text);
     plan_destroy(plan);
+    forest_free(forest);
+}
+
+/* Each layout by itself: which of them a plan holds is for the trial to say, and so for the machine's load. */
+static void test_bytes(void **state)
+{
+    (void)state;
+    static const enum plan_kernel kernels[] = {PLAN_WALK, PLAN_CROWN};
+    struct forest *forest = forest_make(&recipes[0], 7);
+    for (size_t k = 0; k < sizeof kernels / sizeof kernels[0]; k++) {
+        const struct plan_options options = {.isa = isa_best(), .few = kernels[k], .many = kernels[k]};
+        struct plan *plan;
+        struct buf text = {0};
+        enum status status = plan_make(forest, &options, &plan, NULL);
+        if (status == STATUS_UNSUPPORTED)
+            continue;
+        assert_int_equal(status, STATUS_OK);
+        plan_describe(plan, &text);
+        const char *prepared = strstr(buf_text(&text), "bytes, ");
+        assert_non_null(prepared);
+        assert_true(strtod(prepared + strlen("bytes, "), NULL) <= 16); /* a node */
+        buf_free(&text);
+        plan_destroy(plan);
+    }
     forest_free(forest);
 }
 
@@ -282,6 +304,7 @@ int main(void)
         cmocka_unit_test(test_avx512),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
