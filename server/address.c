@@ -5,12 +5,15 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "model/base/check.h"
 
 enum { BACKLOG = 1024 };
 
@@ -60,6 +63,28 @@ static bool split(const char *address, char *host, size_t host_size, const char 
     return true;
 }
 
+/* getaddrinfo takes 99999 and listens on what is left of it in 16 bits. */
+static bool is_port(const char *text)
+{
+    unsigned value = 0;
+    for (; *text >= '0' && *text <= '9' && value <= UINT16_MAX; text++)
+        value = value * 10 + (unsigned)(*text - '0');
+    return *text == '\0' && value <= UINT16_MAX;
+}
+
+enum status address_check(const char *address, struct error *err)
+{
+    char host[256];
+    const char *port;
+    if (strncmp(address, "unix:", 5) == 0)
+        return STATUS_OK;
+    if (!split(address, host, sizeof host, &port))
+        return error_set(err, STATUS_INVALID, "http.listen '%s': host:port, [ipv6]:port or unix:/path is needed", address);
+    if (!is_port(port))
+        return error_set(err, STATUS_INVALID, "http.listen '%s': the port must be a number from 0 to %d", address, UINT16_MAX);
+    return STATUS_OK;
+}
+
 static void describe(int fd, char *text, size_t text_size)
 {
     struct sockaddr_storage own;
@@ -88,8 +113,10 @@ enum status address_listen(const char *address, int *fd, char *text, size_t text
         const char *port;
         struct addrinfo *found = NULL;
         const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-        if (!split(address, host, sizeof host, &port))
-            return error_set(err, STATUS_INVALID, "http.listen '%s': host:port, [ipv6]:port or unix:/path is needed", address);
+        status = address_check(address, err);
+        if (status != STATUS_OK)
+            return status;
+        CHECK(split(address, host, sizeof host, &port));
         int failed = getaddrinfo(host, port, &hints, &found);
         if (failed)
             return error_set(err, STATUS_INVALID, "http.listen '%s': %s", address, gai_strerror(failed));

@@ -5,6 +5,9 @@
 
 #include "model/base/status.h"
 
+/* Is it written as one of these? Resolves and opens nothing. */
+MUST_USE enum status address_check(const char *address, struct error *err);
+
 /* Binds and listens; *fd is the caller's to close. The real address (the port that 0 became) goes to text. For a Unix
  * socket a stale file of the same name is replaced. STATUS_INVALID (not an address), STATUS_IO (can't be bound). */
 MUST_USE enum status address_listen(const char *address, int *fd, char *text, size_t text_size, struct error *err);

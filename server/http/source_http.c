@@ -31,6 +31,11 @@ static bool http_wanted(const struct settings *settings)
     return settings->http_listen[0] != '\0';
 }
 
+static enum status http_check(const struct settings *settings, struct error *err)
+{
+    return address_check(settings->http_listen, err);
+}
+
 static uint32_t threads_wanted(const struct settings *settings)
 {
     cpu_set_t cpus;
@@ -249,6 +254,7 @@ static void http_stop(void *context, int64_t deadline_ns)
 const struct source source_http = {
     .name = "http",
     .wanted = http_wanted,
+    .check = http_check,
     .create = http_create,
     .start = http_start,
     .ready = http_ready,

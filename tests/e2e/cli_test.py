@@ -112,6 +112,13 @@ def test_config_check_looks_into_the_bundle(tmp_path):
     assert result.code == 1 and f"{tmp_path}/nowhere" in result.err, result
 
 
+def test_config_check_and_serve_refuse_an_address_that_is_none():
+    for command in (["config", "check"], ["serve"]):
+        for address in ("nowhere", "127.0.0.1:99999", "127.0.0.1:4294967296", "127.0.0.1:80x", "127.0.0.1:-1"):
+            result = run(*command, "--set", f"bundle={CARD_FRAUD}", "--set", f"http.listen={address}")
+            assert result.code == 1 and f"http.listen '{address}'" in result.err, result
+
+
 def test_config_check_knows_the_properties_of_librdkafka():
     options = ["config", "check", "--set", f"bundle={CARD_FRAUD}", "--set", "stream.input=a", "--set", "stream.output=b",
                "--set", "stream.dead_letter=c", "--set", "kafka.bootstrap.servers=127.0.0.1:1"]
