@@ -217,8 +217,9 @@ int model_show(const struct parts *parts, int argc, char **argv)
     };
     const struct args_spec spec = {
         .usage = "assay model show PATH [--all] [--engine NAME]",
-        .summary = "Shows what is in a model file: writer, objective, trees and their depths, how often each feature splits; and how the\n"
-                   "engine            computes it here: memory prepared, the kernel chosen, microseconds at batches of 1, 64 and 1024 on one thread.",
+        .summary = "Shows what is in a model file: writer, objective, trees and their depths, how often each feature splits; and how\n"
+                   "the engine computes it here: memory prepared, the kernel chosen, microseconds at batches of 1, 64 and 1024 on\n"
+                   "one thread.",
         .examples = "  assay model show model.ubj",
         .options = options,
         .operands_min = 1,

@@ -12,12 +12,12 @@ int cmd_serve(const struct parts *parts, int argc, char **argv)
     const char *file = NULL;
     struct args_list overrides = {.size = 0};
     const struct args_option options[] = {
-        {.name = "config", .kind = ARGS_TEXT, .out = &file, .value = "FILE", .help = "configuration in YAML; see assay config docs"},
+        {.name = "config", .kind = ARGS_TEXT, .out = &file, .value = "FILE", .help = "settings in YAML; see assay config docs"},
         {.name = "set", .kind = ARGS_LIST, .out = &overrides, .value = "KEY=VALUE", .help = "a setting, over the file's; may be repeated"},
         {.name = NULL},
     };
     const struct args_spec spec = {
-        .usage = "assay serve --config FILE [--set KEY=VALUE]...",
+        .usage = "assay serve [--config FILE] [--set KEY=VALUE]...",
         .summary = "Scores transactions from HTTP and Kafka until SIGTERM or SIGINT, then finishes what is in flight and ends.",
         .examples = "  assay serve --config config/assay.yaml\n"
                     "  assay serve --set bundle=config/bundles/card-fraud --set http.listen=127.0.0.1:8080",

@@ -136,6 +136,11 @@ void demo_view_print(struct demo_view *view)
         return;
     }
     struct quantiles total = quantiles_since(v, METRIC_TOTAL, SOURCE_KAFKA, &v->total);
+    if (results == 0) { /* no quantiles of nothing */
+        (void)printf("%3lld s  in %llu out 0, waiting for the first result\n", (long long)seconds, (unsigned long long)d->produced);
+        (void)fflush(stdout);
+        return;
+    }
     (void)printf("%3lld s  %6.0f results/s  in %llu out %llu  total p50 %.0f us p99 %.0f us  precision %.2f recall %.2f\n", (long long)seconds, rate,
                  (unsigned long long)d->produced, (unsigned long long)results, total.p50_us, total.p99_us, precision(&d->truth), recall(&d->truth));
     (void)fflush(stdout);
