@@ -6,7 +6,7 @@
 
 struct compiled {
     struct contender contender;
-    void (*predict_row)(void *row, int pred_margin, float *out); /* tl2cgen; a row of floats serves as its union Entry */
+    void (*predict_row)(void *row, int pred_margin, void *out); /* tl2cgen; a row of numbers serves as its array of union Entry */
     void (*predict_f32)(const float *rows, float *out, int from, int to); /* lleaves, one of the two */
     void (*predict_f64)(const double *rows, double *out, int from, int to);
     float narrow[4096];
@@ -20,6 +20,17 @@ static int run_tl2cgen(struct contender *contender, uint32_t first, uint32_t n, 
         float margin = 0;
         c->predict_row((void *)(uintptr_t)(rows->f32 + (size_t)(first + i) * rows->columns), 1, &margin);
         out[i] = (double)margin;
+    }
+    return 0;
+}
+
+static int run_tl2cgen_f64(struct contender *contender, uint32_t first, uint32_t n, double *out)
+{
+    struct compiled *c = (struct compiled *)contender;
+    const struct contender_rows *rows = contender->rows;
+    for (uint32_t i = 0; i < n; i++) {
+        out[i] = 0;
+        c->predict_row((void *)(uintptr_t)(rows->f64 + (size_t)(first + i) * rows->columns), 1, &out[i]);
     }
     return 0;
 }
@@ -45,7 +56,7 @@ static void close_compiled(struct contender *contender)
     free(contender);
 }
 
-struct contender *contender_tl2cgen(const struct contender_rows *rows, const char *library, char *error, size_t error_bytes)
+struct contender *contender_tl2cgen(const struct contender_rows *rows, const char *library, int is_f64, char *error, size_t error_bytes)
 {
     static const char *const names[] = {"predict"};
     struct compiled *c = calloc(1, sizeof *c);
@@ -53,7 +64,7 @@ struct contender *contender_tl2cgen(const struct contender_rows *rows, const cha
         free(c);
         return NULL;
     }
-    c->contender = (struct contender){.rows = rows, .run = run_tl2cgen, .close = close_compiled};
+    c->contender = (struct contender){.rows = rows, .run = is_f64 ? run_tl2cgen_f64 : run_tl2cgen, .close = close_compiled};
     return &c->contender;
 }
 

@@ -32,7 +32,8 @@ struct contender *contender_lightgbm(const struct contender_rows *rows, const ch
                                      size_t error_bytes);
 struct contender *contender_onnx(const struct contender_rows *rows, const char *library, const char *model, char *error,
                                  size_t error_bytes);
-struct contender *contender_tl2cgen(const struct contender_rows *rows, const char *library, char *error, size_t error_bytes);
+/* is_f64: compiled from a model of float64 numbers. */
+struct contender *contender_tl2cgen(const struct contender_rows *rows, const char *library, int is_f64, char *error, size_t error_bytes);
 /* function: what lleaves compiled, for float32 rows and sums in float64 or float32. */
 struct contender *contender_lleaves(const struct contender_rows *rows, void *function, int is_f64, char *error, size_t error_bytes);
 

@@ -156,7 +156,7 @@ def all_of(library, kind, path, compiled):
         "contender_onnx", shared_library("onnxruntime", "libonnxruntime.so*"), str(onnx_model(kind, path)).encode())
     yield "oneDAL (from Python)", "probability", lambda: onedal(library, kind, path)
     if compiled:
-        yield "tl2cgen", "margin", lambda: library.open("contender_tl2cgen", str(treelite_library(kind, path)).encode())
+        yield "tl2cgen", "margin", lambda: library.open("contender_tl2cgen", str(treelite_library(kind, path)).encode(), ctypes.c_int(kind == "lightgbm"))
     if compiled and kind == "lightgbm":
         yield "lleaves, float32", "margin", lambda: lleaves(library, path, False)
         yield "lleaves, float64", "margin", lambda: lleaves(library, path, True)
