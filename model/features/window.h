@@ -1,0 +1,74 @@
+/*
+ * What a plan asks of the past: the windows that its expressions name, and what of each transaction they need kept.
+ *
+ *     mean(amount, card, 7d, where=country != home_country)
+ *
+ * names the window {mean, key card, input "amount", where input "country != home_country", width 7 d}. Inputs are computed
+ * from a transaction alone (plan_inputs); whoever keeps the past stores them beside its time, under each key that a window
+ * is over, and gives the value of every window (transaction.windows) before the plan runs.
+ *
+ * A window is (t - delay - width, t - delay]: it slides with every transaction, and without a delay holds the one at hand.
+ * A transaction without the key is in none of its windows and finds them all missing (NaN).
+ *
+ *     function     gives                                                        of an empty window
+ *     COUNT        transactions                                                 0
+ *     SUM          the sum of the input                                         0
+ *     MEAN         sum / how many have one                                      NaN
+ *     MIN, MAX     the least, the greatest input                                NaN
+ *     STD          the sample's standard deviation (n - 1)                      NaN, also of one value
+ *     DISTINCT     how many different inputs                                    0
+ *     LAST         the input of the newest before the one at hand that has one  NaN
+ *     SINCE        seconds since the newest before the one at hand              NaN
+ *     FIRST_SEEN   the time of the oldest, seconds since 1970                   NaN
+ *     RISK         known frauds / transactions, see `prior`                     prior
+ *
+ * A missing input (NaN, no text) is passed over by all but COUNT, SINCE, FIRST_SEEN and RISK. Only transactions whose `where`
+ * is true (not 0, not NaN) count.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum window_function {
+    WINDOW_COUNT,
+    WINDOW_SUM,
+    WINDOW_MEAN,
+    WINDOW_MIN,
+    WINDOW_MAX,
+    WINDOW_STD,
+    WINDOW_DISTINCT,
+    WINDOW_LAST,
+    WINDOW_SINCE,
+    WINDOW_FIRST_SEEN,
+    WINDOW_RISK,
+};
+
+#define WINDOW_ALL INT64_MAX /* a width without an end */
+
+enum { WINDOWS_MAX = 256, WINDOW_INPUTS_MAX = 64, WINDOW_NONE = -1 };
+
+/* What is kept of a transaction for windows. */
+enum window_input_kind {
+    WINDOW_NUMBER, /* a double */
+    WINDOW_TEXT,   /* the text of a field, to be told from others: DISTINCT only */
+    WINDOW_FLAG,   /* does a `where` hold? 0 or 1 */
+};
+
+struct window_input {
+    enum window_input_kind kind;
+    int16_t field; /* TEXT: of the schema. NUMBER: too, where the input is just a field; else WINDOW_NONE */
+};
+
+struct window {
+    enum window_function function;
+    uint16_t key;     /* field of the schema, of type key */
+    int16_t input;    /* number of the input that it is about; WINDOW_NONE: COUNT, SINCE, FIRST_SEEN, RISK */
+    int16_t where;    /* number of the FLAG input; WINDOW_NONE: all transactions */
+    int64_t width_us; /* above 0; WINDOW_ALL */
+    int64_t delay_us; /* 0 and up */
+    /* RISK: (frauds + weight * prior) / (n + weight), prior where that is 0 / 0. n is of all transactions, or of those with a
+     * label. A label counts from its own time on. */
+    double prior, weight;
+    bool labelled;
+};
