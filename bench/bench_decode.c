@@ -111,7 +111,7 @@ int bench_decode(const struct parts *parts, int argc, char **argv)
     struct schema *schema;
     struct transaction tx;
     struct error err;
-    if (schema_create(fields, FIELDS, &schema, &err) != STATUS_OK || transaction_init(&tx, schema, &err) != STATUS_OK) {
+    if (schema_create(fields, FIELDS, &schema, &err) != STATUS_OK || transaction_init(&tx, schema, 0, &err) != STATUS_OK) {
         (void)fprintf(stderr, "assay: %s\n", err.message);
         return EXIT_FAILED;
     }

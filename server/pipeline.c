@@ -38,6 +38,10 @@ enum status pipeline_create(const struct pipeline_options *options, struct pipel
     const struct rows *rows = pool_rows(options->pool);
     const struct model_info *info = model_info(options->bundle->model);
     CHECK(rows->columns == plan_columns(options->bundle->plan) && rows->type == info->input_type);
+    size_t windows;
+    (void)plan_windows(options->bundle->plan, &windows);
+    if (windows > 0)
+        return error_set(err, STATUS_UNSUPPORTED, "this bundle's features look at the past (%zu windows), and nothing keeps it yet", windows);
     struct backend_limits limits;
     engine_limits(options->engine, options->prepared, &limits);
     if (!limits.synchronous)

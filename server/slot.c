@@ -63,7 +63,7 @@ enum status pool_create(const struct schema *schema, const struct pool_options *
         for (uint32_t i = 0; i < stack->size && status == STATUS_OK; i++, number++) {
             pool->txns[number].number = number;
             pool->txns[number].source = (uint8_t)s;
-            status = transaction_init(&pool->txns[number].input, schema, err);
+            status = transaction_init(&pool->txns[number].input, schema, options->windows, err);
             atomic_init(&pool->next[number], top);
             top = number;
         }

@@ -53,6 +53,7 @@ struct pool_options {
     uint32_t slots[SOURCE_COUNT];
     uint32_t columns; /* of a feature row; the stride is rounded up to 64 bytes */
     enum number_type type;
+    size_t windows; /* of the plan */
 };
 
 MUST_USE enum status pool_create(const struct schema *schema, const struct pool_options *options, struct pool **out, struct error *err);

@@ -6,29 +6,15 @@
 #include "model/base/nearest.h"
 #include "model/features/compile.h"
 
-enum function_kind { KIND_NUMERIC, KIND_CHAIN, KIND_TIME_PART, KIND_IF, KIND_MISSING, KIND_ONEHOT, KIND_LOOKUP };
-
-struct function {
-    const char *name;
-    enum function_kind kind;
-    enum op op;
-    size_t least, most;
-    const char *signature;
-};
-
 static const struct function functions[] = {
-#define FUNCTION(id, name, kind, op, least, most, signature, help) {name, KIND_##kind, OP_##op, least, most, signature},
+#define FUNCTION(id, name, kind, op, least, most, signature, help) {name, KIND_##kind, OP_##op, least, most, signature, WINDOW_FUNCTIONS},
 #include "model/features/functions.def"
 #undef FUNCTION
+#define WINDOW(id, name, inputs, signature, help) {name, KIND_WINDOW, OP_WINDOW, 2 + inputs, 2 + inputs, signature, WINDOW_##id},
+#include "model/features/windows.def"
+#undef WINDOW
 };
 enum { FUNCTION_COUNT = sizeof functions / sizeof *functions };
-
-struct call {
-    const struct function *function;
-    uint32_t at;                     /* of the name */
-    const struct operand *arguments; /* [count] */
-    size_t count;
-};
 
 static bool find_function(struct compiler *c, struct token name, const struct function **out)
 {
@@ -51,16 +37,17 @@ static bool find_function(struct compiler *c, struct token name, const struct fu
 static bool check_count(struct compiler *c, const struct call *call)
 {
     const struct function *f = call->function;
-    if (call->count >= f->least && (f->most == 0 || call->count <= f->most))
+    size_t count = call->count - call->named;
+    if (count >= f->least && (f->most == 0 || count <= f->most))
         return true;
     const char *plural = f->least == 1 && f->most == 1 ? "" : "s";
     if (f->most == f->least)
-        return complain(c, call->at, "%s takes %zu argument%s, not %zu: %s", f->name, f->least, plural, call->count,
+        return complain(c, call->at, "%s takes %zu argument%s, not %zu: %s", f->name, f->least, plural, count,
                         f->signature);
     if (f->most == 0)
-        return complain(c, call->at, "%s takes at least %zu arguments, not %zu: %s", f->name, f->least, call->count,
+        return complain(c, call->at, "%s takes at least %zu arguments, not %zu: %s", f->name, f->least, count,
                         f->signature);
-    return complain(c, call->at, "%s takes %zu to %zu arguments, not %zu: %s", f->name, f->least, f->most, call->count,
+    return complain(c, call->at, "%s takes %zu to %zu arguments, not %zu: %s", f->name, f->least, f->most, count,
                     f->signature);
 }
 
@@ -68,14 +55,14 @@ static bool numeric(struct compiler *c, const struct call *call, struct operand 
 {
     uint16_t values[3] = {0};
     for (size_t i = 0; i < call->count; i++) {
-        if (!parse_need_number(c, &call->arguments[i], false))
+        if (!parse_need_number(c, &call->arguments[i].operand, false))
             return false;
-        values[i] = call->arguments[i].value;
+        values[i] = call->arguments[i].operand.value;
     }
     if (call->function->op == OP_CLIP) {
         const struct value_made *low = &c->values[values[1]], *high = &c->values[values[2]];
         if (low->instruction.op == OP_CONSTANT && high->instruction.op == OP_CONSTANT && low->constant > high->constant)
-            return complain(c, call->arguments[1].at, "clip: low (%g) lies above high (%g)", low->constant,
+            return complain(c, call->arguments[1].operand.at, "clip: low (%g) lies above high (%g)", low->constant,
                             high->constant);
     }
     const struct instruction i = {.op = (uint16_t)call->function->op, .a = values[0], .b = values[1], .c = values[2]};
@@ -92,32 +79,32 @@ static bool alike(struct compiler *c, const struct operand *first, const struct 
 
 static bool chain(struct compiler *c, const struct call *call, struct operand *out)
 {
-    const struct operand *arguments = call->arguments;
-    uint16_t value = arguments[0].value;
+    const struct operand *first = &call->arguments[0].operand;
+    uint16_t value = first->value;
     for (size_t i = 1; i < call->count; i++) {
-        const struct instruction step = {.op = (uint16_t)call->function->op, .a = value, .b = arguments[i].value};
-        if (!alike(c, &arguments[0], &arguments[i]) || !value_add(c, call->at, step, &value))
+        const struct operand *next = &call->arguments[i].operand;
+        const struct instruction step = {.op = (uint16_t)call->function->op, .a = value, .b = next->value};
+        if (!alike(c, first, next) || !value_add(c, call->at, step, &value))
             return false;
     }
-    out->kind = arguments[0].kind;
+    out->kind = first->kind;
     out->value = value;
     return true;
 }
 
 static bool select_one(struct compiler *c, const struct call *call, struct operand *out)
 {
-    const struct operand *arguments = call->arguments;
-    if (!parse_need_number(c, &arguments[0], false) || !alike(c, &arguments[1], &arguments[2]))
+    const struct operand *condition = &call->arguments[0].operand, *yes = &call->arguments[1].operand, *no = &call->arguments[2].operand;
+    if (!parse_need_number(c, condition, false) || !alike(c, yes, no))
         return false;
-    out->kind = arguments[1].kind;
-    const struct instruction i = {
-        .op = OP_SELECT, .a = arguments[0].value, .b = arguments[1].value, .c = arguments[2].value};
+    out->kind = yes->kind;
+    const struct instruction i = {.op = OP_SELECT, .a = condition->value, .b = yes->value, .c = no->value};
     return value_add(c, call->at, i, &out->value);
 }
 
 static bool missing(struct compiler *c, const struct call *call, struct operand *out)
 {
-    const struct operand *x = &call->arguments[0];
+    const struct operand *x = &call->arguments[0].operand;
     if (x->kind == OPERAND_TEXT)
         return value_add(c, call->at, (struct instruction){.op = OP_NO_TEXT, .index = x->field}, &out->value);
     return parse_need_number(c, x, true) &&
@@ -126,17 +113,17 @@ static bool missing(struct compiler *c, const struct call *call, struct operand 
 
 static bool time_part(struct compiler *c, const struct call *call, struct operand *out)
 {
-    const struct operand *arguments = call->arguments;
-    if (arguments[0].kind != OPERAND_TIME)
-        return complain(c, arguments[0].at, "%s needs a time: a field of type time", call->function->name);
-    uint16_t value = arguments[0].value;
+    const struct operand *time = &call->arguments[0].operand, *zone = &call->arguments[1].operand; /* zone: if call->count is 2 */
+    if (time->kind != OPERAND_TIME)
+        return complain(c, time->at, "%s needs a time: a field of type time", call->function->name);
+    uint16_t value = time->value;
     if (call->count == 2) {
-        if (arguments[1].kind != OPERAND_STRING)
-            return complain(c, arguments[1].at, "a zone is a text: \"America/Sao_Paulo\"");
+        if (zone->kind != OPERAND_STRING)
+            return complain(c, zone->at, "a zone is a text: \"America/Sao_Paulo\"");
         char name[2 * TEXT_BYTES_MAX + 3];
-        name[lexer_string(&c->lexer, arguments[1].token, name)] = '\0';
+        name[lexer_string(&c->lexer, zone->token, name)] = '\0';
         struct instruction local = {.op = OP_LOCAL, .a = value};
-        if (!value_zone(c, arguments[1].at, name, &local.table) || !value_add(c, call->at, local, &value))
+        if (!value_zone(c, zone->at, name, &local.table) || !value_add(c, call->at, local, &value))
             return false;
     }
     return value_add(c, call->at, (struct instruction){.op = (uint16_t)call->function->op, .a = value}, &out->value);
@@ -152,8 +139,7 @@ static bool string_argument(struct compiler *c, const struct operand *argument, 
     return true;
 }
 
-/* A number that is known at load. */
-static bool constant_argument(struct compiler *c, const struct operand *argument, double *out)
+bool constant_argument(struct compiler *c, const struct operand *argument, double *out)
 {
     if (!parse_need_number(c, argument, false))
         return false;
@@ -168,18 +154,18 @@ static bool read_words(struct compiler *c, const struct call *call, size_t step,
 {
     *n = 0;
     for (size_t i = 1; i + step - 1 < call->count; i += step, ++*n) {
-        if (!string_argument(c, &call->arguments[i], &text, &texts[*n]))
+        if (!string_argument(c, &call->arguments[i].operand, &text, &texts[*n]))
             return false;
-        if (values && !constant_argument(c, &call->arguments[i + 1], &values[*n]))
+        if (values && !constant_argument(c, &call->arguments[i + 1].operand, &values[*n]))
             return false;
     }
-    return !values || constant_argument(c, &call->arguments[call->count - 1], &values[*n]);
+    return !values || constant_argument(c, &call->arguments[call->count - 1].operand, &values[*n]);
 }
 
 /* The MATCH of a field against the call's words. */
 static bool match(struct compiler *c, const struct call *call, size_t step, struct instruction *out, uint16_t *value)
 {
-    const struct operand *field = &call->arguments[0];
+    const struct operand *field = &call->arguments[0].operand;
     if (field->kind != OPERAND_TEXT)
         return complain(c, field->at, "%s needs a field of type category or key", call->function->name);
     struct span *texts = malloc(call->count * sizeof *texts);
@@ -202,7 +188,7 @@ static bool match(struct compiler *c, const struct call *call, size_t step, stru
     int repeated = words ? words_repeated(words) : -1;
     if (repeated >= 0) {
         words_free(words);
-        return complain(c, call->arguments[1 + (size_t)repeated * step].at, "this text was already given");
+        return complain(c, call->arguments[1 + (size_t)repeated * step].operand.at, "this text was already given");
     }
     *out = (struct instruction){.op = OP_MATCH, .index = field->field};
     return value_words(c, words, &out->table) && value_add(c, call->at, *out, value);
@@ -232,21 +218,63 @@ static bool apply(struct compiler *c, const struct call *call, struct operand *o
 {
     static bool (*const kinds[])(struct compiler *, const struct call *, struct operand *) = {
         [KIND_NUMERIC] = numeric, [KIND_CHAIN] = chain,   [KIND_TIME_PART] = time_part, [KIND_IF] = select_one,
-        [KIND_MISSING] = missing, [KIND_ONEHOT] = onehot, [KIND_LOOKUP] = lookup,
+        [KIND_MISSING] = missing, [KIND_ONEHOT] = onehot, [KIND_LOOKUP] = lookup,       [KIND_WINDOW] = window_call,
     };
     *out = (struct operand){.kind = OPERAND_NUMBER, .at = call->at};
     return kinds[call->function->kind](c, call, out);
 }
 
-/* The arguments up to and with the ')', onto the stack. */
-static bool parse_arguments(struct compiler *c)
+/* min and max have two lives: of values side by side, and over a window, which a key as the second argument tells. */
+static void find_window(struct call *call)
 {
+    bool past = call->count > 1 && call->arguments[1].operand.kind == OPERAND_TEXT;
+    for (size_t i = 0; past && i < FUNCTION_COUNT; i++)
+        if (functions[i].kind == KIND_WINDOW && strcmp(functions[i].name, call->function->name) == 0)
+            call->function = &functions[i];
+}
+
+static bool check_names(struct compiler *c, const struct call *call)
+{
+    const struct argument *first = &call->arguments[call->count - call->named];
+    if (call->named == 0 || call->function->kind == KIND_WINDOW)
+        return true;
+    return complain(c, first->name.at, "%s takes no arguments by name; to compare, write '=='", call->function->name);
+}
+
+/* One argument, by name or not. */
+static bool parse_argument(struct compiler *c, struct argument *out)
+{
+    *out = (struct argument){.name = {.kind = TOKEN_END}};
+    if (c->token.kind == TOKEN_NAME && lexer_take_equals(&c->lexer)) {
+        out->name = c->token;
+        if (!parse_advance(c))
+            return false;
+    }
+    uint32_t start = c->token.at;
+    if (out->name.kind == TOKEN_NAME && c->token.kind == TOKEN_NAME && span_equal(lexer_text(&c->lexer, out->name), "of", 2)) {
+        out->operand = (struct operand){.kind = OPERAND_WORD, .at = start, .token = c->token};
+        if (!parse_advance(c))
+            return false;
+    } else if (!parse_subexpression(c, &out->operand)) {
+        return false;
+    }
+    out->text = (struct span){.data = c->lexer.text + start, .len = c->end - start};
+    return true;
+}
+
+/* The arguments up to and with the ')', onto the stack. */
+static bool parse_arguments(struct compiler *c, size_t *named)
+{
+    *named = 0;
     for (bool more = c->token.kind != TOKEN_CLOSE; more;) {
-        struct operand argument;
-        if (!parse_subexpression(c, &argument))
+        struct argument argument;
+        if (!parse_argument(c, &argument))
             return false;
         if (c->argument_count == ARGUMENTS_MAX)
-            return complain(c, argument.at, "more than %d arguments", ARGUMENTS_MAX);
+            return complain(c, argument.operand.at, "more than %d arguments", ARGUMENTS_MAX);
+        if (*named > 0 && argument.name.kind != TOKEN_NAME)
+            return complain(c, argument.operand.at, "arguments by name come last");
+        *named += argument.name.kind == TOKEN_NAME;
         c->arguments[c->argument_count++] = argument;
         more = c->token.kind == TOKEN_COMMA;
         if (more && !parse_expect(c, TOKEN_COMMA, "','"))
@@ -259,11 +287,12 @@ bool parse_call(struct compiler *c, struct token name, struct operand *out)
 {
     struct call call = {.at = name.at};
     size_t base = c->argument_count;
-    if (!find_function(c, name, &call.function) || !parse_arguments(c))
+    if (!find_function(c, name, &call.function) || !parse_arguments(c, &call.named))
         return false;
     call.arguments = c->arguments + base;
     call.count = c->argument_count - base;
-    bool ok = check_count(c, &call) && apply(c, &call, out);
+    find_window(&call);
+    bool ok = check_names(c, &call) && check_count(c, &call) && apply(c, &call, out);
     c->argument_count = base;
     return ok;
 }

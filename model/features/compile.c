@@ -92,11 +92,11 @@ static bool compile_condition(struct compiler *c, const struct feature_source *s
            add_columns(c, &named, columns);
 }
 
-/* Marks the values that the columns need, from the last to the first: operands stand before what uses them. */
-static void mark_used(const struct compiler *c, const struct columns *columns, bool *used)
+/* Marks the values that the results need, from the last to the first: operands stand before what uses them. */
+static void mark_used(const struct compiler *c, const uint16_t *results, size_t n, bool *used)
 {
-    for (size_t i = 0; i < columns->count; i++)
-        used[columns->list[i].value] = true;
+    for (size_t i = 0; i < n; i++)
+        used[results[i]] = true;
     for (uint32_t i = c->value_count; i-- > 0;) {
         const struct instruction *in = &c->values[i].instruction;
         const uint16_t operands[] = {in->a, in->b, in->c};
@@ -106,14 +106,13 @@ static void mark_used(const struct compiler *c, const struct columns *columns, b
 }
 
 /* Constants get the first registers, instructions the following ones in their order. */
-static void number_registers(const struct compiler *c, const bool *used, uint16_t *registers)
+static void number_registers(const struct compiler *c, const bool *used, uint16_t *registers, struct program *program)
 {
-    struct plan *plan = c->plan;
     for (uint32_t i = 0; i < c->value_count; i++) {
         if (!used[i] || c->values[i].instruction.op != OP_CONSTANT)
             continue;
-        plan->constants[plan->constant_count] = c->values[i].constant;
-        registers[i] = (uint16_t)plan->constant_count++;
+        program->constants[program->constant_count] = c->values[i].constant;
+        registers[i] = (uint16_t)program->constant_count++;
     }
     for (uint32_t i = 0; i < c->value_count; i++) {
         struct instruction in = c->values[i].instruction;
@@ -123,33 +122,47 @@ static void number_registers(const struct compiler *c, const bool *used, uint16_
         in.a = n > 0 ? registers[in.a] : 0;
         in.b = n > 1 ? registers[in.b] : 0;
         in.c = n > 2 ? registers[in.c] : 0;
-        plan->code[plan->code_count] = in;
-        registers[i] = (uint16_t)(plan->constant_count + plan->code_count++);
+        program->code[program->code_count] = in;
+        registers[i] = (uint16_t)(program->constant_count + program->code_count++);
     }
+}
+
+/* The program that computes results[n], numbers of values. */
+static bool make_program(struct compiler *c, const uint16_t *results, size_t n, struct program *program)
+{
+    bool used[PLAN_REGISTERS_MAX] = {false};
+    uint16_t registers[PLAN_REGISTERS_MAX] = {0};
+    program->constants = calloc(c->value_count + 1u, sizeof *program->constants);
+    program->code = calloc(c->value_count + 1u, sizeof *program->code);
+    program->results = calloc(n + 1, sizeof *program->results);
+    if (!program->constants || !program->code || !program->results)
+        return complain_memory(c);
+    mark_used(c, results, n, used);
+    number_registers(c, used, registers, program);
+    for (size_t i = 0; i < n; i++)
+        program->results[i] = registers[results[i]];
+    program->result_count = n;
+    return true;
 }
 
 /* The plan's own arrays from what was compiled. */
 static bool finish(struct compiler *c, struct columns *columns)
 {
     struct plan *plan = c->plan;
-    bool used[PLAN_REGISTERS_MAX] = {false};
-    uint16_t registers[PLAN_REGISTERS_MAX] = {0};
-    plan->constants = calloc(c->value_count + 1u, sizeof *plan->constants);
-    plan->code = calloc(c->value_count + 1u, sizeof *plan->code);
-    plan->columns = calloc(columns->count + 1, sizeof *plan->columns);
+    uint16_t results[PLAN_REGISTERS_MAX];
+    for (size_t i = 0; i < columns->count; i++)
+        results[i] = columns->list[i].value;
     plan->column_sources = calloc(columns->count + 1, sizeof *plan->column_sources);
     plan->column_names = calloc(columns->count + 1, sizeof(char *));
-    if (!plan->constants || !plan->code || !plan->columns || !plan->column_sources || !plan->column_names)
+    if (!plan->column_sources || !plan->column_names)
         return complain_memory(c);
-    mark_used(c, columns, used);
-    number_registers(c, used, registers);
+    if (!make_program(c, c->inputs, plan->input_count, &plan->before) || !make_program(c, results, columns->count, &plan->columns))
+        return false;
     for (size_t i = 0; i < columns->count; i++) {
-        plan->columns[i] = registers[columns->list[i].value];
         plan->column_sources[i] = columns->list[i].source;
         plan->column_names[i] = columns->list[i].name;
         columns->list[i].name = NULL; /* now the plan's */
     }
-    plan->column_count = columns->count;
     return true;
 }
 

@@ -2,8 +2,8 @@
  * The compiler of feature expressions, between its files. Private to model/features.
  *
  *     lexer ─► parse.c: grammar by precedence, one pass ─► values.c: each operation once, constants folded ─►
- * compile.c: │                                          unused values left out, registers numbered └─ calls.c:
- * functions
+ * compile.c: │                                          unused values left out, registers numbered
+ *            └─ calls.c: functions ─► windows.c: those of the past
  *
  * There is no syntax tree: while parsing, every subexpression becomes an operand that names the value it computes.
  */
@@ -24,20 +24,54 @@ enum {
 };
 
 /* What a subexpression is. A time is a number of seconds that only some operations take. */
-enum operand_kind { OPERAND_NUMBER, OPERAND_TIME, OPERAND_TEXT, OPERAND_STRING, OPERAND_COLUMNS };
+enum operand_kind {
+    OPERAND_NUMBER,
+    OPERAND_TIME,
+    OPERAND_TEXT,
+    OPERAND_STRING,
+    OPERAND_COLUMNS,
+    OPERAND_ALL,  /* the window without an end */
+    OPERAND_WORD, /* of=labelled */
+};
 
 struct operand {
     enum operand_kind kind;
     uint32_t at;        /* where it begins in the expression, for messages */
     uint16_t value;     /* NUMBER, TIME: its value; COLUMNS: MATCH, whose words name the columns */
     uint16_t field;     /* TEXT */
-    struct token token; /* STRING */
+    struct token token; /* STRING, WORD; NUMBER: what it was written as, TOKEN_DURATION for 7d */
+};
+
+/* What stands between the commas of a call. */
+struct argument {
+    struct operand operand;
+    struct token name; /* TOKEN_NAME: of a named one, delay=7d; else TOKEN_END */
+    struct span text;  /* as written */
+};
+
+enum function_kind { KIND_NUMERIC, KIND_CHAIN, KIND_TIME_PART, KIND_IF, KIND_MISSING, KIND_ONEHOT, KIND_LOOKUP, KIND_WINDOW };
+
+struct function {
+    const char *name;
+    enum function_kind kind;
+    enum op op;
+    size_t least, most; /* positional arguments */
+    const char *signature;
+    enum window_function window; /* KIND_WINDOW */
+};
+
+struct call {
+    const struct function *function;
+    uint32_t at;                      /* of the name */
+    const struct argument *arguments; /* [count], the named ones last */
+    size_t count, named;
 };
 
 /* An operation or constant. Operands a, b, c are numbers of earlier values. */
 struct value_made {
     struct instruction instruction;
     double constant; /* OP_CONSTANT */
+    bool past;       /* depends on a window */
 };
 
 /* A feature above: what its name, or for onehot the names of its columns, stand for. */
@@ -59,9 +93,12 @@ struct compiler {
     const struct feature_source *source; /* the one being compiled */
     struct lexer lexer;
     struct token token; /* the next one */
+    uint32_t end;       /* of the one before it */
     unsigned nesting;
-    struct operand *arguments; /* stack of calls' arguments; [argument_count], room for ARGUMENTS_MAX */
+    struct argument *arguments; /* stack of calls' arguments; [argument_count], room for ARGUMENTS_MAX */
     size_t argument_count;
+
+    uint16_t inputs[WINDOW_INPUTS_MAX]; /* values of the plan's window inputs; of TEXT ones nothing */
 
     enum status status; /* why it failed */
     struct error *err;
@@ -71,6 +108,8 @@ struct compiler {
 bool complain(struct compiler *c, uint32_t at, const char *format, ...) __attribute__((format(printf, 3, 4)));
 bool complain_memory(struct compiler *c);
 
+/* parse.c: takes the next token. */
+bool parse_advance(struct compiler *c);
 /* parse.c: the whole expression. False: c->status and message are set; so too for all below. */
 bool parse_expression(struct compiler *c, struct operand *out);
 bool parse_subexpression(struct compiler *c, struct operand *out);
@@ -80,6 +119,10 @@ bool parse_need_number(struct compiler *c, const struct operand *operand, bool t
 
 /* calls.c: name '(' arguments ')', from the '(' on. */
 bool parse_call(struct compiler *c, struct token name, struct operand *out);
+/* windows.c: a call of a window function. */
+bool window_call(struct compiler *c, const struct call *call, struct operand *out);
+/* calls.c: a number that is known at load. */
+bool constant_argument(struct compiler *c, const struct operand *argument, double *out);
 /* names.c: what a name stands for. */
 bool parse_name(struct compiler *c, struct token name, struct operand *out);
 /* names.c: appends the name of a column of COLUMNS, "channel_pos". */

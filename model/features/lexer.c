@@ -1,7 +1,5 @@
 #include "model/features/lexer.h"
 
-#include <stdbool.h>
-
 #include "model/input/number.h"
 #include "model/input/transaction.h"
 
@@ -21,6 +19,34 @@ static struct token bad(struct lexer *l, uint32_t at, const char *problem)
     return (struct token){.kind = TOKEN_BAD, .at = at, .end = l->at};
 }
 
+/* Seconds in a unit of time; 0: there is no such unit. */
+static double unit_seconds(struct span unit)
+{
+    static const struct {
+        const char *name;
+        double seconds;
+    } units[] = {{"ms", 1e-3}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}, {"w", 7 * 86400}};
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (span_equal(unit, units[i].name, strlen(units[i].name)))
+            return units[i].seconds;
+    return 0;
+}
+
+/* A number with a unit right behind it. */
+static struct token duration(struct lexer *l, struct token token)
+{
+    uint32_t unit = l->at;
+    while (is_letter(l->text[l->at]) || is_digit(l->text[l->at]) || l->text[l->at] == '.')
+        l->at++;
+    double seconds = unit_seconds((struct span){.data = l->text + unit, .len = l->at - unit});
+    if (seconds == 0)
+        return bad(l, token.at, "not a number, and not a duration: those are 90s, 15m, 12h, 7d or 4w");
+    token.kind = TOKEN_DURATION;
+    token.number *= seconds;
+    token.end = l->at;
+    return token;
+}
+
 static struct token number(struct lexer *l, uint32_t start)
 {
     struct token token = {.kind = TOKEN_NUMBER, .at = start};
@@ -30,9 +56,9 @@ static struct token number(struct lexer *l, uint32_t start)
     char after = l->text[l->at];
     if (used == 0 && l->text[start] >= '1') /* the reader wants a digit other than 0 first, and no overflow */
         return bad(l, start, "not a number, or too large for a double");
-    if (used == 0 || is_letter(after) || is_digit(after) || after == '.')
+    if (used == 0 || is_digit(after) || after == '.')
         return bad(l, start, "not a number: write it as 12, 0.5 or 1e-3");
-    return token;
+    return is_letter(after) ? duration(l, token) : token;
 }
 
 static struct token string(struct lexer *l, uint32_t start)
@@ -100,6 +126,15 @@ static struct token stranger(struct lexer *l, uint32_t start)
         if (strncmp(l->text + start, habits[i].text, strlen(habits[i].text)) == 0)
             return bad(l, start, habits[i].problem);
     return bad(l, start, "this character has no meaning here");
+}
+
+bool lexer_take_equals(struct lexer *l)
+{
+    uint32_t at = l->at + (uint32_t)strspn(l->text + l->at, " \t\r\n");
+    if (l->text[at] != '=' || l->text[at + 1] == '=')
+        return false;
+    l->at = at + 1;
+    return true;
 }
 
 struct token lexer_next(struct lexer *l)

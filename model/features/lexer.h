@@ -1,6 +1,7 @@
 /* The words of a feature expression, one after the other. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,6 +11,7 @@ enum token_kind {
     TOKEN_END,
     TOKEN_BAD, /* lexer.problem says what is wrong */
     TOKEN_NUMBER,
+    TOKEN_DURATION, /* 15m, 7d: seconds in number */
     TOKEN_STRING,
     TOKEN_NAME,
     TOKEN_AND,
@@ -33,7 +35,7 @@ enum token_kind {
 struct token {
     enum token_kind kind;
     uint32_t at, end; /* bytes of the expression */
-    double number;    /* NUMBER */
+    double number;    /* NUMBER, DURATION */
 };
 
 struct lexer {
@@ -43,6 +45,8 @@ struct lexer {
 };
 
 struct token lexer_next(struct lexer *lexer);
+/* Passes over a single '=' where that comes next: what was read before it is the name of an argument. */
+bool lexer_take_equals(struct lexer *lexer);
 
 /* What is between the quotes of a STRING, escapes undone; out has room for token.end - token.at bytes. Returns the
  * length. */

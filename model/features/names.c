@@ -88,6 +88,9 @@ static bool unknown(struct compiler *c, uint32_t at, const char *word)
 #define FUNCTION(id, name, kind, op, least, most, signature, help) {name, signature},
 #include "model/features/functions.def"
 #undef FUNCTION
+#define WINDOW(id, name, inputs, signature, help) {name, signature},
+#include "model/features/windows.def"
+#undef WINDOW
     };
     if (strcmp(word, c->source->name) == 0)
         return complain(c, at, "'%s' is this feature itself, and there is no field of that name", word);
@@ -117,6 +120,10 @@ bool parse_name(struct compiler *c, struct token name, struct operand *out)
     if (!feature_operand(c, name.at, text, &found, &feature))
         return false;
     int field = schema_find(c->schema, word);
+    if (field < 0 && !found && strcmp(word, "all") == 0) {
+        *out = (struct operand){.kind = OPERAND_ALL, .at = name.at};
+        return true;
+    }
     if (field < 0 && !found)
         return unknown(c, name.at, word);
     if (field < 0 && feature.kind == OPERAND_COLUMNS)

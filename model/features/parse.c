@@ -1,7 +1,7 @@
 /*
  * The grammar, loosest first; each level binds tighter than the one above it:
  *
- *     or   and   not   < <= > >= == != (no chains)   + -   * /   - (sign)   number "text" name name(…) ( … )
+ *     or   and   not   < <= > >= == != (no chains)   + -   * /   - (sign)   number 7d "text" name name(…) ( … )
  *
  * by precedence climbing: parse_binary(level) takes everything that binds at least as tightly as level.
  */
@@ -33,8 +33,9 @@ static const struct binary binaries[] = {
 
 static bool parse_binary(struct compiler *c, enum level least, struct operand *out);
 
-static bool advance(struct compiler *c)
+bool parse_advance(struct compiler *c)
 {
+    c->end = c->token.end;
     c->token = lexer_next(&c->lexer);
     return c->token.kind != TOKEN_BAD || complain(c, c->token.at, "%s", c->lexer.problem);
 }
@@ -42,7 +43,7 @@ static bool advance(struct compiler *c)
 bool parse_expect(struct compiler *c, enum token_kind kind, const char *what)
 {
     if (c->token.kind == kind)
-        return kind == TOKEN_END || advance(c);
+        return kind == TOKEN_END || parse_advance(c);
     if (c->token.kind == TOKEN_END)
         return complain(c, c->token.at, "%s is missing at the end", what);
     return complain(c, c->token.at, "%s is needed here", what);
@@ -65,6 +66,9 @@ bool parse_need_number(struct compiler *c, const struct operand *operand, bool t
     }
     case OPERAND_STRING:
         return complain(c, operand->at, "a number is needed here, this is a text");
+    case OPERAND_ALL:
+        return complain(c, operand->at, "a number is needed here, 'all' is a window");
+    case OPERAND_WORD:
     case OPERAND_COLUMNS:
         break;
     }
@@ -140,7 +144,7 @@ static bool parse_unary(struct compiler *c, enum op op, enum level level, struct
     struct instruction instruction = {.op = (uint16_t)op};
     uint32_t at = c->token.at;
     struct operand operand;
-    if (!advance(c) || !parse_binary(c, level, &operand) || !parse_need_number(c, &operand, false))
+    if (!parse_advance(c) || !parse_binary(c, level, &operand) || !parse_need_number(c, &operand, false))
         return false;
     instruction.a = operand.value;
     *out = (struct operand){.kind = OPERAND_NUMBER, .at = at};
@@ -153,16 +157,17 @@ static bool parse_primary(struct compiler *c, struct operand *out)
     *out = (struct operand){.kind = OPERAND_NUMBER, .at = token.at, .token = token};
     switch (token.kind) {
     case TOKEN_NUMBER:
-        return advance(c) && value_constant(c, token.at, token.number, &out->value);
+    case TOKEN_DURATION: /* seconds */
+        return parse_advance(c) && value_constant(c, token.at, token.number, &out->value);
     case TOKEN_STRING:
         out->kind = OPERAND_STRING;
-        return advance(c);
+        return parse_advance(c);
     case TOKEN_NAME:
-        if (!advance(c))
+        if (!parse_advance(c))
             return false;
-        return c->token.kind == TOKEN_OPEN ? advance(c) && parse_call(c, token, out) : parse_name(c, token, out);
+        return c->token.kind == TOKEN_OPEN ? parse_advance(c) && parse_call(c, token, out) : parse_name(c, token, out);
     case TOKEN_OPEN:
-        if (!advance(c) || !parse_subexpression(c, out) || !parse_expect(c, TOKEN_CLOSE, "')'"))
+        if (!parse_advance(c) || !parse_subexpression(c, out) || !parse_expect(c, TOKEN_CLOSE, "')'"))
             return false;
         out->at = token.at;
         return true;
@@ -215,7 +220,7 @@ static bool parse_binary(struct compiler *c, enum level least, struct operand *o
             return complain(c, at, "comparisons do not chain: write 'a < b and b < c'");
         compared = b->level == LEVEL_COMPARE;
         struct operand right;
-        if (!advance(c) || !parse_binary(c, b->level + 1, &right) || !apply(c, b, at, &left, &right, &left))
+        if (!parse_advance(c) || !parse_binary(c, b->level + 1, &right) || !apply(c, b, at, &left, &right, &left))
             return false;
     }
     *out = left;
@@ -232,11 +237,12 @@ bool parse_expression(struct compiler *c, struct operand *out)
     const char *text = c->source->expression;
     size_t len = strnlen(text, EXPRESSION_BYTES_MAX + 1);
     c->lexer = (struct lexer){.text = text, .len = (uint32_t)len};
+    c->token = (struct token){.kind = TOKEN_END};
     c->nesting = 0;
     c->argument_count = 0;
     if (len > EXPRESSION_BYTES_MAX)
         return complain(c, 0, "the expression is longer than %d bytes", EXPRESSION_BYTES_MAX);
-    if (!advance(c) || !parse_subexpression(c, out))
+    if (!parse_advance(c) || !parse_subexpression(c, out))
         return false;
     return c->token.kind == TOKEN_CLOSE ? complain(c, c->token.at, "this ')' has no '('")
                                         : parse_expect(c, TOKEN_END, "an operator or the end");

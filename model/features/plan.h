@@ -5,16 +5,17 @@
  *     amount_log:   log1p(amount)
  *     channel:      onehot(channel, "pos", "web", "atm")       -- three columns: channel_pos, channel_web, channel_atm
  *     country_risk: lookup(country, "BR", 0.3, "DE", 0.1, 0.2)  -- pairs, then the value for all others
+ *     ratio_7d:     amount / mean(amount, card, 7d)             -- the past of a key
  *
  * An expression may use the fields of the schema and the features above it. A plan is a list of instructions over
  * registers of doubles; it runs per transaction without allocation or recursion, in double, without contraction, and
  * each column is converted once to the model's input type. A missing value is NaN; arithmetic and functions pass it on,
  * a comparison with it is 0 (`missing(x)` asks for it). A plan is immutable: any thread may run it.
  *
- * Features with state of their own per key (count, mean … over a window) fit in as values of the transaction: the stage
- * that admits it reads each window that the plan names from the key's ring, once, into the transaction beside its
- * fields; an instruction like FIELD brings such a value into a register. So a plan stays a pure function of the
- * transaction.
+ * Features of the past (count, mean … over a window, see window.h) fit in as values of the transaction: the stage that
+ * admits it computes the inputs of the windows from it (plan_run_inputs), has the state of its keys say what each window
+ * holds, and puts that into the transaction beside its fields; the instruction WINDOW brings such a value into a register.
+ * So a plan stays a pure function of the transaction.
  */
 #pragma once
 
@@ -22,6 +23,7 @@
 
 #include "model/base/number_type.h"
 #include "model/base/status.h"
+#include "model/features/window.h"
 #include "model/input/transaction.h"
 
 struct feature_source {
@@ -52,5 +54,14 @@ const char *plan_column_name(const struct plan *plan, size_t column);
 /* The position among sources, then conditions, of what a column comes from. */
 size_t plan_column_source(const struct plan *plan, size_t column);
 
-/* Computes the row of one transaction into row[plan_columns], of the given type. */
+/* What the plan asks of the past. Both arrays are the plan's. */
+const struct window *plan_windows(const struct plan *plan, size_t *n);
+const struct window_input *plan_inputs(const struct plan *plan, size_t *n);
+/* An input as it is written in the expression it first came from. */
+const char *plan_input_text(const struct plan *plan, size_t input);
+/* Computes what windows need of a transaction, into inputs[input_count]: NaN where it is missing, 0 or 1 for a FLAG. Those
+ * of kind TEXT are the transaction's own texts; their places get NaN. Asks nothing of tx->windows. */
+void plan_run_inputs(const struct plan *plan, const struct transaction *tx, double *inputs);
+
+/* Computes the row of one transaction, with its windows filled in, into row[plan_columns], of the given type. */
 void plan_run(const struct plan *plan, const struct transaction *tx, enum number_type type, void *row);

@@ -5,7 +5,7 @@
  *
  * Every instruction writes a register of its own, the next one: no register is written twice, so equal subexpressions
  * are one instruction, and there is no register allocation to get wrong. A feature's column names the register that
- * holds it.
+ * holds it. The inputs of windows are a program of their own, which runs before the past is asked.
  */
 #pragma once
 
@@ -30,21 +30,30 @@ enum op {
 struct instruction {
     uint16_t op;      /* enum op */
     uint16_t a, b, c; /* registers read */
-    uint16_t index;   /* field number, or PICK's number */
+    uint16_t index;   /* number of a field or window, or PICK's number */
     uint16_t table;   /* of words or zones; SAME_TEXT, OTHER_TEXT: the second field */
 };
 
-struct plan {
+struct program {
     double *constants;        /* [constant_count] */
     struct instruction *code; /* [code_count] */
     uint32_t constant_count, code_count;
-    uint16_t *columns;        /* [column_count] registers */
-    uint16_t *column_sources; /* [column_count] which source each comes from */
-    char **column_names;      /* [column_count], owned */
-    size_t column_count;
-    struct words **words; /* [words_count], owned */
-    struct zone **zones;  /* [zone_count], owned */
+    uint16_t *results; /* [result_count] registers */
+    size_t result_count;
+};
+
+struct plan {
+    struct program columns;   /* a result a column */
+    struct program before;    /* a result an input; of TEXT ones it means nothing */
+    uint16_t *column_sources; /* [columns.result_count] which source each comes from */
+    char **column_names;      /* [columns.result_count], owned */
+    struct words **words;     /* [words_count], owned */
+    struct zone **zones;      /* [zone_count], owned */
     size_t words_count, zone_count;
+    struct window_input inputs[WINDOW_INPUTS_MAX]; /* [input_count] */
+    char *input_texts[WINDOW_INPUTS_MAX];          /* as written, owned */
+    struct window windows[WINDOWS_MAX];            /* [window_count] */
+    size_t input_count, window_count;
 };
 
 static inline double program_and(double a, double b)
@@ -89,6 +98,8 @@ static inline double program_step(const struct plan *plan, const struct instruct
     switch ((enum op)i->op) {
     case OP_FIELD:
         return tx->values[i->index].number;
+    case OP_WINDOW:
+        return tx->windows[i->index];
     case OP_NO_TEXT:
         return !tx->values[i->index].text.data;
     case OP_MATCH:

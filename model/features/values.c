@@ -51,10 +51,11 @@ bool value_add(struct compiler *c, uint32_t at, struct instruction instruction, 
 {
     const uint16_t operands[] = {instruction.a, instruction.b, instruction.c};
     double constants[3] = {0};
-    bool fold = ops[instruction.op].foldable;
+    bool fold = ops[instruction.op].foldable, past = instruction.op == OP_WINDOW;
     for (unsigned k = 0; k < ops[instruction.op].registers; k++) {
         const struct value_made *operand = &c->values[operands[k]];
         fold = fold && operand->instruction.op == OP_CONSTANT;
+        past = past || operand->past;
         constants[k] = operand->constant;
     }
     if (fold) {
@@ -68,7 +69,7 @@ bool value_add(struct compiler *c, uint32_t at, struct instruction instruction, 
             return true;
         }
     }
-    const struct value_made made = {.instruction = instruction};
+    const struct value_made made = {.instruction = instruction, .past = past};
     return append(c, at, &made, out);
 }
 

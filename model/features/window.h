@@ -31,17 +31,10 @@
 #include <stdint.h>
 
 enum window_function {
-    WINDOW_COUNT,
-    WINDOW_SUM,
-    WINDOW_MEAN,
-    WINDOW_MIN,
-    WINDOW_MAX,
-    WINDOW_STD,
-    WINDOW_DISTINCT,
-    WINDOW_LAST,
-    WINDOW_SINCE,
-    WINDOW_FIRST_SEEN,
-    WINDOW_RISK,
+#define WINDOW(id, name, inputs, signature, help) WINDOW_##id,
+#include "model/features/windows.def"
+#undef WINDOW
+    WINDOW_FUNCTIONS
 };
 
 #define WINDOW_ALL INT64_MAX /* a width without an end */

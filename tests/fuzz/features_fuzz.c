@@ -40,13 +40,39 @@ static size_t cut(char *text, struct feature_source sources[LINES_MAX])
     return n;
 }
 
+/* Whoever keeps the past relies on this. */
+static void check_windows(const struct plan *plan)
+{
+    size_t n, input_count;
+    const struct window *w = plan_windows(plan, &n);
+    const struct window_input *inputs = plan_inputs(plan, &input_count);
+    CHECK(n <= WINDOWS_MAX && input_count <= WINDOW_INPUTS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        CHECK(w[i].function < WINDOW_FUNCTIONS && fields[w[i].key].type == FIELD_KEY && w[i].width_us > 0 && w[i].delay_us >= 0);
+        CHECK(w[i].input >= WINDOW_NONE && w[i].input < (int)input_count && w[i].where >= WINDOW_NONE && w[i].where < (int)input_count);
+        CHECK(w[i].where < 0 || inputs[w[i].where].kind == WINDOW_FLAG);
+        CHECK(w[i].input < 0 || inputs[w[i].input].kind == (w[i].function == WINDOW_DISTINCT ? inputs[w[i].input].kind : WINDOW_NUMBER));
+        CHECK(w[i].input < 0 || inputs[w[i].input].kind != WINDOW_FLAG);
+        CHECK(w[i].prior >= 0 && w[i].prior <= 1 && w[i].weight >= 0);
+    }
+    for (size_t i = 0; i < input_count; i++)
+        CHECK(plan_input_text(plan, i)[0] != '\0' && inputs[i].field < FIELDS);
+}
+
 static void run(const struct plan *plan)
 {
     struct value values[FIELDS] = {
         {.text = {"x", 1}}, {.number = 1524087015},  {.number = (double)NAN, .text = {"c1", 2}},
         {.number = 57.25},  {.number = (double)NAN},
     };
-    const struct transaction tx = {.values = values, .time_us = 1524087015000000};
+    double windows[WINDOWS_MAX], inputs[2][WINDOW_INPUTS_MAX] = {{0}};
+    for (int i = 0; i < WINDOWS_MAX; i++)
+        windows[i] = i % 3 ? i * 1.5 : (double)NAN;
+    const struct transaction tx = {.values = values, .windows = windows, .time_us = 1524087015000000};
+    check_windows(plan);
+    plan_run_inputs(plan, &tx, inputs[0]);
+    plan_run_inputs(plan, &tx, inputs[1]);
+    CHECK(memcmp(inputs[0], inputs[1], sizeof inputs[0]) == 0);
     size_t n = plan_columns(plan);
     double *row = calloc(2 * n + 1, sizeof *row);
     CHECK(row);

@@ -31,7 +31,7 @@ void decode_oracle_open(void)
     if (schema)
         return;
     CHECK(schema_create(fields, FIELDS, &schema, &err) == STATUS_OK);
-    CHECK(transaction_init(&tx, schema, &err) == STATUS_OK);
+    CHECK(transaction_init(&tx, schema, 0, &err) == STATUS_OK);
 }
 
 void decode_oracle_close(void)

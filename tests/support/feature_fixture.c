@@ -43,7 +43,9 @@ void fixture_init(struct fixture *f)
     fixture_text(f, FIXTURE_CARD, "c1");
     fixture_text(f, FIXTURE_TERMINAL, "t9");
     fixture_text(f, FIXTURE_CHANNEL, "web");
-    f->tx = (struct transaction){.values = f->values, .time_us = INT64_C(1524087015000000)};
+    for (int i = 0; i < WINDOWS_MAX; i++)
+        f->windows[i] = (double)NAN;
+    f->tx = (struct transaction){.values = f->values, .windows = f->windows, .time_us = INT64_C(1524087015000000)};
 }
 
 void fixture_free(struct fixture *f)

@@ -13,6 +13,7 @@ enum { FIXTURE_ID, FIXTURE_TIME, FIXTURE_OPENED, FIXTURE_CARD, FIXTURE_TERMINAL,
 struct fixture {
     struct schema *schema;
     struct value values[FIXTURE_FIELDS];
+    double windows[WINDOWS_MAX]; /* NaN: nothing is known of the past */
     struct transaction tx;
 };
 

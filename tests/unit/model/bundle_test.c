@@ -116,7 +116,7 @@ static void a_transaction_becomes_its_row(void **state)
     struct decode_fault fault;
     size_t used;
     assert_int_equal(bundle_load(basic, &b, &err), STATUS_OK);
-    assert_int_equal(transaction_init(&tx, b->schema, &err), STATUS_OK);
+    assert_int_equal(transaction_init(&tx, b->schema, 0, &err), STATUS_OK);
     assert_int_equal(decode_transaction(b->schema, json, sizeof json - 1, &tx, &used, &fault), STATUS_OK);
     double row[12];
     plan_run(b->plan, &tx, NUMBER_F64, row);

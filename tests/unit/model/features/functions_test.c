@@ -14,6 +14,9 @@ static const char *const functions[][3] = {
 #define FUNCTION(id, name, kind, op, least, most, signature, help) {name, signature, help},
 #include "model/features/functions.def"
 #undef FUNCTION
+#define WINDOW(id, name, inputs, signature, help) {name, signature, help},
+#include "model/features/windows.def"
+#undef WINDOW
 };
 
 static void every_function_is_documented(void **state)

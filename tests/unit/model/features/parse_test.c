@@ -35,8 +35,8 @@ static void unknown_names_get_the_nearest(void **state)
             "         ^", "unknown name 'zebra': it is neither a field under 'transaction' nor a feature above");
     refused("1 + clipp(amount, 0, 1)",
             "    ^", "unknown function 'clipp'; did you mean 'clip'?");
-    refused("count(card, 3)",
-            "^", "unknown function 'count'");
+    refused("zebra(card, 3)",
+            "^", "unknown function 'zebra'");
     refused("log1p + 1",
             "^", "'log1p' is a function: log1p(x)");
     refused("f + 1",
@@ -72,7 +72,10 @@ static void syntax(void **state)
 static void numbers_and_texts(void **state)
 {
     (void)state;
-    refused("amount > 1d", "         ^", "not a number: write it as 12, 0.5 or 1e-3");
+    refused("amount > 1x", "         ^", "not a number, and not a duration: those are 90s, 15m, 12h, 7d or 4w");
+    refused("amount > 7days", "         ^", "not a number, and not a duration: those are 90s, 15m, 12h, 7d or 4w");
+    refused("amount > all", "         ^", "a number is needed here, 'all' is a window");
+    refused("min(1, amount = 3)", "       ^", "min takes no arguments by name; to compare, write '=='");
     refused("01", "^", "not a number: write it as 12, 0.5 or 1e-3");
     refused("1.2.3", "^", "not a number: write it as 12, 0.5 or 1e-3");
     refused(".5", "^", "not a number: write it as 12, 0.5 or 1e-3");

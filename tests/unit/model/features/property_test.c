@@ -18,11 +18,11 @@
 #include "model/base/buf.h"
 #include "tests/support/feature_fixture.h"
 
-enum kind { NUMBER, FIELD, BINARY, NEGATE, NOT, CALL, TEXT_IS, LOOKUP, KINDS };
+enum kind { NUMBER, FIELD, BINARY, NEGATE, NOT, CALL, TEXT_IS, LOOKUP, WINDOW_OF, KINDS };
 
 struct node {
     enum kind kind;
-    int which; /* FIELD: its number; BINARY, CALL: position in the tables below; TEXT_IS: 0 is, 1 is not */
+    int which; /* FIELD: its number; BINARY, CALL, WINDOW_OF: position in the tables below; TEXT_IS: 0 is, 1 is not */
     double number;
     const struct node *child[3];
 };
@@ -36,6 +36,10 @@ static const struct {
     const char *name;
     int arguments;
 } calls[] = {{"log1p", 1}, {"exp", 1}, {"sqrt", 1}, {"abs", 1}, {"missing", 1}, {"min", 2}, {"max", 2}, {"min", 3}, {"clip", 3}, {"if", 3}};
+
+/* Each is a window of its own; what it holds is drawn. */
+static const char *const windows[] = {"count(card, 1d)", "mean(amount, card, 7d, where=present and amount > 3)", "min(amount, terminal, all)",
+                                      "risk(terminal, 30d, delay=7d)"};
 
 static const int number_fields[] = {FIXTURE_AMOUNT, FIXTURE_LIMIT, FIXTURE_PRESENT};
 static const double numbers[] = {0, 1, 2, 3, 0.5, 0.1, 100, 1e6, 1e-9, 1e308, 57.25};
@@ -72,6 +76,9 @@ static const struct node *make(int depth)
     case CALL:
         n->which = (int)draw(sizeof calls / sizeof *calls);
         children = calls[n->which].arguments;
+        break;
+    case WINDOW_OF:
+        n->which = (int)draw(sizeof windows / sizeof *windows);
         break;
     case TEXT_IS:
     case LOOKUP:
@@ -132,6 +139,8 @@ static void print(const struct node *n, int least, struct buf *out)
         print_arguments(n, out);
     } else if (n->kind == TEXT_IS) {
         buf_string(out, n->which ? "channel != \"web\"" : "channel == 'web'");
+    } else if (n->kind == WINDOW_OF) {
+        buf_string(out, windows[n->which]);
     } else if (n->kind == LOOKUP) {
         buf_string(out, n->which ? "lookup(channel, 'web', 3, 'pos', -0.5, 7)" : "lookup(channel, 'atm', 1, 0)");
     } else {
@@ -207,6 +216,21 @@ static double call(const char *name, const double *x, int n)
     return n == 2 ? lesser(x[0], x[1]) : lesser(lesser(x[0], x[1]), x[2]);
 }
 
+static double held[sizeof windows / sizeof *windows]; /* by each window */
+
+/* Puts what the windows hold where the plan looks for it. */
+static void fill_windows(const struct plan *plan, struct fixture *f)
+{
+    size_t n;
+    const struct window *asked = plan_windows(plan, &n);
+    for (size_t i = 0; i < n; i++) {
+        const enum window_function functions[] = {WINDOW_COUNT, WINDOW_MEAN, WINDOW_MIN, WINDOW_RISK};
+        for (size_t k = 0; k < sizeof functions / sizeof *functions; k++)
+            if (functions[k] == asked[i].function)
+                f->windows[i] = held[k];
+    }
+}
+
 static double walk(const struct node *n, const struct fixture *f)
 {
     double x[3] = {0};
@@ -226,6 +250,8 @@ static double walk(const struct node *n, const struct fixture *f)
         return isnan(x[0]) ? (double)NAN : x[0] == 0;
     case CALL:
         return call(calls[n->which].name, x, calls[n->which].arguments);
+    case WINDOW_OF:
+        return held[n->which];
     case TEXT_IS:
         return channel && (strcmp(channel, "web") == 0) == (n->which == 0);
     default:
@@ -247,6 +273,8 @@ static void randomise(struct fixture *f)
             which < 8 ? values[which] : which == 8 ? (double)NAN : which == 9 ? (double)INFINITY : -(double)INFINITY;
     }
     fixture_text(f, FIXTURE_CHANNEL, channels[draw(6)]);
+    for (size_t i = 0; i < sizeof held / sizeof *held; i++)
+        held[i] = draw(5) ? values[draw(8)] : (double)NAN;
 }
 
 static bool same(double a, double b)
@@ -274,6 +302,7 @@ static void plans_compute_what_the_tree_says(void **state)
         for (int k = 0; k < 5; k++) {
             randomise(&f);
             double got, want = walk(tree, &f);
+            fill_windows(plan, &f);
             plan_run(plan, &f.tx, NUMBER_F64, &got);
             if (!same(got, want))
                 fail_msg("%s gives %a, not %a", buf_text(&text), got, want);
@@ -316,6 +345,7 @@ static void sharing_changes_nothing(void **state)
         assert_int_equal(plan_compile(f.schema, sources, FEATURES, &plan, &err), STATUS_OK);
         double row[FEATURES];
         randomise(&f);
+        fill_windows(plan, &f);
         plan_run(plan, &f.tx, NUMBER_F64, row);
         for (size_t i = 0; i < FEATURES; i++) {
             if (!same(row[i], walk(trees[i], &f)))

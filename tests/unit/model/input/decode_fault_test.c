@@ -34,7 +34,7 @@ static int setup(void **state)
     const char *root = getenv("ASSAY_SOURCE");
     buf_format(&path, "%s/docs/transactions.md", root ? root : ".");
     bool ready = schema_create(fields, sizeof fields / sizeof fields[0], &schema, &err) == STATUS_OK &&
-                 transaction_init(&tx, schema, &err) == STATUS_OK &&
+                 transaction_init(&tx, schema, 0, &err) == STATUS_OK &&
                  buf_read_file(&page, buf_text(&path), 1 << 20, &err) == STATUS_OK;
     buf_free(&path);
     return !ready;

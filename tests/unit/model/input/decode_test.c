@@ -32,7 +32,7 @@ static int setup(void **state)
 {
     (void)state;
     struct error err;
-    return schema_create(fields, FIELDS, &schema, &err) != STATUS_OK || transaction_init(&tx, schema, &err) != STATUS_OK;
+    return schema_create(fields, FIELDS, &schema, &err) != STATUS_OK || transaction_init(&tx, schema, 0, &err) != STATUS_OK;
 }
 
 static int teardown(void **state)

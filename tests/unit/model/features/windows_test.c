@@ -1,0 +1,210 @@
+/* Windows in expressions: what a plan asks of the past, how it uses the answer, and what it says of a wrong question. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "model/base/buf.h"
+#include "tests/support/feature_fixture.h"
+
+static struct fixture fixture;
+static const int64_t SECOND_US = 1000000, DAY_US = 86400 * INT64_C(1000000);
+
+static struct plan *compiled(const char *expression)
+{
+    const char *message;
+    struct plan *plan = fixture_compile(&fixture, expression, &message);
+    if (!plan)
+        fail_msg("%s", message);
+    return plan;
+}
+
+/* The only window of an expression. */
+static struct window only_window(const char *expression)
+{
+    size_t n;
+    struct plan *plan = compiled(expression);
+    const struct window *windows = plan_windows(plan, &n);
+    assert_int_equal(n, 1);
+    struct window window = windows[0];
+    plan_free(plan);
+    return window;
+}
+
+static void refused(const char *expression, const char *spot, const char *what)
+{
+    const char *message;
+    struct plan *plan = fixture_compile(&fixture, expression, &message);
+    if (plan)
+        fail_msg("'%s' compiles", expression);
+    struct buf want = {0};
+    buf_format(&want, "bundle.yaml:12:%zu: f: %s\n    %s\n    %s", 18 + strlen(spot) - 1, what, expression, spot);
+    assert_string_equal(message, buf_text(&want));
+    buf_free(&want);
+}
+
+static void every_function_is_a_window(void **state)
+{
+    (void)state;
+    static const char *const expressions[WINDOW_FUNCTIONS] = {
+        [WINDOW_COUNT] = "count(card, 1d)",           [WINDOW_SUM] = "sum(amount, card, 1d)",
+        [WINDOW_MEAN] = "mean(amount, card, 1d)",     [WINDOW_MIN] = "min(amount, card, 1d)",
+        [WINDOW_MAX] = "max(amount, card, 1d)",       [WINDOW_STD] = "std(amount, card, 1d)",
+        [WINDOW_DISTINCT] = "distinct(terminal, card, 1d)", [WINDOW_LAST] = "last(amount, card, 1d)",
+        [WINDOW_SINCE] = "since(card, 1d)",           [WINDOW_FIRST_SEEN] = "first_seen(card, 1d)",
+        [WINDOW_RISK] = "risk(card, 1d)",
+    };
+    for (unsigned i = 0; i < WINDOW_FUNCTIONS; i++) {
+        struct window w = only_window(expressions[i]);
+        assert_int_equal(w.function, i);
+        assert_int_equal(w.key, FIXTURE_CARD);
+        assert_int_equal(w.width_us, DAY_US);
+        assert_int_equal(w.delay_us, 0);
+        assert_int_equal(w.where, WINDOW_NONE);
+        bool has_input = i != WINDOW_COUNT && i != WINDOW_SINCE && i != WINDOW_FIRST_SEEN && i != WINDOW_RISK;
+        assert_int_equal(w.input, has_input ? 0 : WINDOW_NONE);
+    }
+}
+
+static void durations(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *expression;
+        int64_t us;
+    } cases[] = {{"count(card, 90s)", 90 * SECOND_US}, {"count(card, 15m)", 900 * SECOND_US}, {"count(card, 12h)", 43200 * SECOND_US},
+                 {"count(card, 7d)", 7 * DAY_US},      {"count(card, 4w)", 28 * DAY_US},      {"count(card, 1.5h)", 5400 * SECOND_US},
+                 {"count(card, 250ms)", 250000},       {"count(card, all)", WINDOW_ALL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_true(only_window(cases[i].expression).width_us == cases[i].us);
+    assert_true(fixture_value(&fixture, "time - opened == 30d") == 1); /* elsewhere it is seconds */
+    assert_true(fixture_value(&fixture, "15m") == 900);
+}
+
+static void named_arguments(void **state)
+{
+    (void)state;
+    struct window w = only_window("risk(terminal, 30d, delay=7d, prior=0.01, weight=20, of=labelled)");
+    assert_int_equal(w.key, FIXTURE_TERMINAL);
+    assert_true(w.delay_us == 7 * DAY_US && w.prior == 0.01 && w.weight == 20 && w.labelled);
+    assert_false(only_window("risk(terminal, 30d, of=all)").labelled);
+    assert_true(only_window("count(card, 1d, delay = 0s)").delay_us == 0);
+    assert_int_equal(only_window("count(card, 1d, where=amount == 3)").where, 0);
+}
+
+static void inputs_are_kept_once(void **state)
+{
+    (void)state;
+    size_t n;
+    struct plan *plan = compiled("sum(amount, card, 1d) / mean(amount, terminal, 7d, where=channel == 'web') + "
+                                 "distinct(country, card, 1d, where=channel=='web') + max(amount * 2, card, 1d)");
+    const struct window_input *inputs = plan_inputs(plan, &n);
+    assert_int_equal(n, 4);
+    assert_int_equal(inputs[0].kind, WINDOW_NUMBER);
+    assert_int_equal(inputs[0].field, FIXTURE_AMOUNT);
+    assert_int_equal(inputs[1].kind, WINDOW_FLAG);
+    assert_int_equal(inputs[2].kind, WINDOW_TEXT);
+    assert_int_equal(inputs[2].field, FIXTURE_COUNTRY);
+    assert_int_equal(inputs[3].kind, WINDOW_NUMBER);
+    assert_int_equal(inputs[3].field, WINDOW_NONE);
+    assert_string_equal(plan_input_text(plan, 1), "channel == 'web'");
+    assert_string_equal(plan_input_text(plan, 3), "amount * 2");
+    double values[4];
+    plan_run_inputs(plan, &fixture.tx, values);
+    assert_true(values[0] == 57.25 && values[1] == 1 && isnan(values[2]) && values[3] == 114.5);
+    fixture_text(&fixture, FIXTURE_CHANNEL, NULL);
+    plan_run_inputs(plan, &fixture.tx, values);
+    assert_true(values[1] == 0); /* what can't be told does not hold */
+    fixture_text(&fixture, FIXTURE_CHANNEL, "web");
+    plan_free(plan);
+}
+
+static void windows_are_asked_once(void **state)
+{
+    (void)state;
+    size_t n;
+    struct plan *plan = compiled("amount / mean(amount, card, 7d) + mean(amount, card, 7d) + mean(amount, card, 168h) + mean(amount, card, 8d)");
+    (void)plan_windows(plan, &n);
+    assert_int_equal(n, 2);
+    fixture.windows[0] = 10;
+    fixture.windows[1] = 1000;
+    double value;
+    plan_run(plan, &fixture.tx, NUMBER_F64, &value);
+    assert_true(value == 57.25 / 10 + 10 + 10 + 1000);
+    plan_free(plan);
+}
+
+static void min_and_max_keep_their_other_life(void **state)
+{
+    (void)state;
+    assert_true(fixture_value(&fixture, "min(amount, 3)") == 3);
+    assert_true(fixture_value(&fixture, "max(amount, 7d)") == 604800);
+    fixture.windows[0] = 80;
+    assert_true(fixture_value(&fixture, "max(amount, max(amount, card, 1d))") == 80);
+    fixture.windows[0] = fixture.values[FIXTURE_TIME].number - 60;
+    assert_true(fixture_value(&fixture, "time - first_seen(card, all)") == 60);
+    assert_true(fixture_value(&fixture, "hour(first_seen(card, all))") == 21);
+}
+
+static void what_is_wrong_is_said(void **state)
+{
+    (void)state;
+    refused("count(card)", "^", "count takes 2 arguments, not 1: count(key, window)");
+    refused("min(amount, card)", "^", "min takes 3 arguments, not 2: min(x, key, window)");
+    refused("count(amount, 1d)", "      ^", "a field of type key is needed here, such as a card: whose transactions the window holds");
+    refused("count(channel, 1d)", "      ^", "a field of type key is needed here, such as a card: whose transactions the window holds");
+    refused("count(card, 7)", "            ^", "a duration is needed here: 15m, 12h, 7d, or all");
+    refused("count(card, amount)", "            ^", "a duration is needed here: 15m, 12h, 7d, or all");
+    refused("count(card, 0s)", "            ^", "a window is longer than nothing");
+    refused("count(card, 99999d)", "            ^", "a duration is at most 100 years");
+    refused("count(card, 1d, delay=all)", "                      ^", "a duration is needed here: 15m, 12h, 7d");
+    refused("count(card, 1d, dleay=1d)", "                ^", "count has no argument 'dleay'; did you mean 'delay'?");
+    refused("count(card, 1d, prior=0.5)", "                ^", "count has no argument 'prior'; there are where=, delay=");
+    refused("count(card, 1d, delay=1d, delay=2d)", "                          ^", "delay= is given twice");
+    refused("count(card, delay=1d, 1d)", "                      ^", "arguments by name come last");
+    refused("count(card, 1d, where=channel)", "                      ^",
+            "a number is needed here, 'channel' is a category: compare it (channel == \"...\"), or use onehot or lookup");
+    refused("count(card, 1d, where=count(card, 1d) > 3)", "                      ^",
+            "a window looks at the transactions themselves: this depends on a window already");
+    refused("sum(mean(amount, card, 1d), card, 1d)", "    ^",
+            "a window looks at the transactions themselves: this depends on a window already");
+    refused("sum(channel, card, 1d)", "    ^",
+            "a number is needed here, 'channel' is a category: compare it (channel == \"...\"), or use onehot or lookup");
+    refused("risk(card, 1d, prior=2)", "                     ^", "a prior is a share, 0 to 1");
+    refused("risk(card, 1d, prior=amount)", "                     ^", "a fixed number is needed here");
+    refused("risk(card, 1d, of=laballed)", "                  ^", "of is 'all' or 'labelled'");
+    refused("cuont(card, 1d)", "^", "unknown function 'cuont'; did you mean 'count'?");
+    refused("count + 1", "^", "'count' is a function: count(key, window)");
+    refused("first_seen(card, all)+first_seen(card, 1d)", "                     ^",
+            "'+' is not possible with a time: times can be compared and subtracted, and seconds added");
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    fixture_init(&fixture);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    fixture_free(&fixture);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_function_is_a_window), cmocka_unit_test(durations),
+        cmocka_unit_test(named_arguments),            cmocka_unit_test(inputs_are_kept_once),
+        cmocka_unit_test(windows_are_asked_once),     cmocka_unit_test(min_and_max_keep_their_other_life),
+        cmocka_unit_test(what_is_wrong_is_said),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
