@@ -142,7 +142,7 @@ static enum status run(const struct parts *parts, const char *bundle, int64_t se
     }
     gen_free(gen);
     if (running)
-        server_stop(running);
+        (void)server_stop(running);
     settings_free(&settings);
     MHD_stop_daemon(daemon);
     return status;

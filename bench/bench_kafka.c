@@ -112,7 +112,7 @@ static enum status serve(struct run *run, const struct settings *settings, struc
     status = watch_server(running, run->plan->records, out, err);
     if (status == STATUS_OK)
         run->answer_bytes = (size_t)(metrics_value(server_view(running)->metrics, METRIC_BYTES, SOURCE_KAFKA * 2 + 1) / run->plan->records);
-    server_stop(running);
+    (void)server_stop(running);
     return status;
 }
 

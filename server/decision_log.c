@@ -18,6 +18,7 @@
 #include "server/record.h"
 
 enum { RING_ENTRIES = 4096, WRITERS_MAX = 2, IDLE_MS = 20, RETRY_MS = 50, WRITE_BYTES = 65536 };
+static const int64_t COMPLAIN_NS = 10 * (int64_t)1000000000; /* a full disk is told once in so long, and not with every try */
 
 struct entry {
     int64_t time_us;
@@ -56,6 +57,7 @@ struct decision_log {
     struct decision_producer *producers;
     struct buf lines; /* the thread's: made but not written yet */
     uint64_t line_count;
+    int64_t complained_ns[WRITERS_MAX]; /* when a failed write was last logged; 0: the last one went well */
 };
 
 static void sleep_ms(long ms)
@@ -195,16 +197,29 @@ static bool out_of_time(struct decision_log *log)
     return clock_monotonic_ns() >= atomic_load_explicit(&log->deadline_ns, memory_order_relaxed);
 }
 
-/* Offers the lines until they are taken, for as long as they may not be dropped. */
-static bool offer(struct decision_log *log, const struct decision_writer *writer)
+/* Logs the first failure of a row of them, and then one now and then; the metric has them all. */
+static void complain(struct decision_log *log, size_t writer, const struct error *err)
 {
+    int64_t now_ns = clock_monotonic_ns(), *last_ns = &log->complained_ns[writer];
+    metrics_add(log->metrics, METRIC_DECISION_FAILURES, 0, 1);
+    if (*last_ns != 0 && now_ns - *last_ns < COMPLAIN_NS)
+        return;
+    *last_ns = now_ns;
+    log_error("decision_log.failed", LOG_TEXT("reason", err->message));
+}
+
+/* Offers the lines until they are taken, for as long as they may not be dropped. */
+static bool offer(struct decision_log *log, size_t i)
+{
+    const struct decision_writer *writer = &log->writers[i];
     for (;;) {
         struct error err = {.message = ""};
         enum status status = writer->write(writer->context, log->lines.data, log->lines.len, &err);
-        if (status == STATUS_OK)
+        if (status == STATUS_OK) {
+            log->complained_ns[i] = 0;
             return true;
-        metrics_add(log->metrics, METRIC_DECISION_FAILURES, 0, 1);
-        log_error("decision_log.failed", LOG_TEXT("reason", err.message));
+        }
+        complain(log, i, &err);
         if (status != STATUS_BUSY)
             return false;
         if (log->may_drop || out_of_time(log)) {
@@ -222,7 +237,7 @@ static void write_out(struct decision_log *log)
         return;
     bool written = !log->lines.failed;
     for (size_t i = 0; i < log->writer_count && !log->lines.failed; i++)
-        written = offer(log, &log->writers[i]) && written;
+        written = offer(log, i) && written;
     metrics_add(log->metrics, METRIC_DECISION_LOG, written ? 0 : 1, log->line_count);
     buf_clear(&log->lines);
     log->line_count = 0;

@@ -40,15 +40,8 @@ void offline_decode(struct offline *offline, uint32_t i, const char *text, size_
 {
     CHECK(i < OFFLINE_CHUNK);
     struct txn *txn = offline->txns[i];
-    size_t consumed;
     txn->outcome = OUTCOME_FAILED;
-    if (pipeline_decode(offline->worker, txn, text, len, clock_monotonic_ns(), &consumed) != STATUS_OK)
-        return;
-    size_t after = consumed + decode_skip_space(text + consumed, len - consumed);
-    if (after < len) {
-        txn->outcome = OUTCOME_REJECTED;
-        txn->fault = (struct decode_fault){DECODE_TRAILING, -1, (uint32_t)after};
-    }
+    (void)pipeline_decode_whole(offline->worker, txn, text, len, clock_monotonic_ns()); /* a fault stands in the slot */
 }
 
 static void nothing(void *owner, struct txn *const *txns, uint32_t n)

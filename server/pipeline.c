@@ -124,6 +124,20 @@ enum status pipeline_decode(struct worker *worker, struct txn *txn, const char *
     return status;
 }
 
+enum status pipeline_decode_whole(struct worker *worker, struct txn *txn, const char *json, size_t len, int64_t received_ns)
+{
+    size_t consumed = 0;
+    enum status status = pipeline_decode(worker, txn, json, len, received_ns, &consumed);
+    if (status != STATUS_OK)
+        return status;
+    size_t rest = consumed + decode_skip_space(json + consumed, len - consumed);
+    if (rest == len)
+        return STATUS_OK;
+    txn->outcome = OUTCOME_REJECTED;
+    txn->fault = (struct decode_fault){.reason = DECODE_TRAILING, .field = -1, .offset = (uint32_t)rest};
+    return STATUS_INVALID;
+}
+
 static void batch_done(struct batch *batch, enum status status)
 {
     struct worker *worker = batch->owner;

@@ -42,6 +42,10 @@ struct metrics_shard *worker_metrics(struct worker *worker);
  * decode_transaction. STATUS_INVALID: txn->fault says why, txn->outcome is OUTCOME_REJECTED. Clears txn->trial. */
 MUST_USE enum status pipeline_decode(struct worker *worker, struct txn *txn, const char *json, size_t len, int64_t received_ns, size_t *consumed);
 
+/* Likewise a document that must fill json[0..len): anything but space behind it is DECODE_TRAILING. The slot says what became
+ * of it, so the status may be ignored. */
+enum status pipeline_decode_whole(struct worker *worker, struct txn *txn, const char *json, size_t len, int64_t received_ns);
+
 /* Called once for a group with the answers in place: outcome is OUTCOME_SCORED or OUTCOME_FAILED. */
 typedef void pipeline_deliver(void *owner, struct txn *const *txns, uint32_t n);
 

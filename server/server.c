@@ -35,7 +35,7 @@ struct ending {
     void *context;
     int64_t deadline_ns;
     pthread_t thread;
-    bool threaded;
+    bool threaded, whole;
 };
 
 void server_block_signals(void)
@@ -184,7 +184,7 @@ enum status server_start(const struct parts *parts, const struct settings *setti
     r->server.fail = fail;
     enum status status = start_all(r, parts, err);
     if (status != STATUS_OK) {
-        server_stop(r);
+        (void)server_stop(r);
         return status;
     }
     *out = r;
@@ -216,14 +216,15 @@ const struct server *server_view(const struct running *running)
 
 static void *end_source(void *context)
 {
-    const struct ending *e = context;
-    e->source->stop(e->context, e->deadline_ns);
+    struct ending *e = context;
+    e->whole = e->source->stop(e->context, e->deadline_ns);
     return NULL;
 }
 
 /* All at the same time: each may need all of drain_s. */
-static void stop_sources(struct running *r, int64_t deadline_ns)
+static bool stop_sources(struct running *r, int64_t deadline_ns)
 {
+    bool whole = true;
     struct ending endings[SOURCES_MAX];
     for (size_t i = 0; i < r->started; i++) {
         endings[i] = (struct ending){.source = r->sources[i], .context = r->contexts[i], .deadline_ns = deadline_ns};
@@ -234,16 +235,18 @@ static void stop_sources(struct running *r, int64_t deadline_ns)
             (void)pthread_join(endings[i].thread, NULL);
         else
             (void)end_source(&endings[i]);
+        whole = whole && endings[i].whole;
     }
+    return whole;
 }
 
-void server_stop(struct running *running)
+bool server_stop(struct running *running)
 {
     struct running *r = running;
     int64_t deadline_ns = clock_monotonic_ns() + r->settings->drain_s * 1000000000;
     decision_log_end(r->decision_log, deadline_ns); /* first: a worker that waits for the log must not hold up the drain */
     atomic_store_explicit(&r->stopping, true, memory_order_relaxed);
-    stop_sources(r, deadline_ns);
+    bool whole = stop_sources(r, deadline_ns);
     for (size_t i = r->source_count; i-- > 0;)
         r->sources[i]->destroy(r->contexts[i]);
     pipeline_free(r->server.pipeline);
@@ -252,4 +255,5 @@ void server_stop(struct running *running)
     metrics_free(r->server.metrics);
     loaded_close(&r->loaded);
     free(r);
+    return whole;
 }

@@ -21,5 +21,6 @@ void server_block_signals(void);
 /* What a caller in the same process may look at; borrowed. */
 const struct server *server_view(const struct running *running);
 
-/* Stops the sources within settings->drain_s, then frees everything. */
-void server_stop(struct running *running);
+/* Stops the sources within settings->drain_s, then frees everything. False: the time was over before everything in flight
+ * was finished. */
+bool server_stop(struct running *running);

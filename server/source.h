@@ -30,12 +30,14 @@ struct source {
     const char *name; /* "http", "kafka" */
     /* Is it switched on by these settings? */
     bool (*wanted)(const struct settings *settings);
-    /* Optional: would create and start take these settings? Opens no connection; for `assay config check`. */
+    /* Optional: are these settings right? Asked whether the source is wanted or not, since a slip in what is switched off
+     * strikes when it is switched on. Opens no connection; for `assay config check`. */
     enum status (*check)(const struct settings *settings, struct error *err);
     enum status (*create)(const struct server *server, void **context, struct error *err);
     enum status (*start)(void *context, struct error *err);
     bool (*ready)(void *context, struct buf *why);
-    /* Takes nothing new, finishes what is in flight until deadline_ns (monotonic), delivers and commits it. */
-    void (*stop)(void *context, int64_t deadline_ns);
+    /* Takes nothing new, finishes what is in flight until deadline_ns (monotonic), delivers and commits it. False: some of it
+     * was cut. */
+    bool (*stop)(void *context, int64_t deadline_ns);
     void (*destroy)(void *context);
 };

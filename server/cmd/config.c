@@ -51,7 +51,7 @@ static enum status check_bundle(const struct parts *parts, const struct settings
 static enum status check_sources(const struct parts *parts, const struct settings *settings, struct error *err)
 {
     for (const struct source *const *s = parts->sources; *s; s++) {
-        enum status status = (*s)->check && (*s)->wanted(settings) ? (*s)->check(settings, err) : STATUS_OK;
+        enum status status = (*s)->check ? (*s)->check(settings, err) : STATUS_OK;
         if (status != STATUS_OK)
             return error_prefix(err, status, "%s", (*s)->name);
     }

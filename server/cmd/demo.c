@@ -151,7 +151,7 @@ static enum status run(const struct parts *parts, const struct demo_options *opt
             status = watch(demo, running, http, options->seconds, &signals, err);
     }
     if (running)
-        server_stop(running);
+        (void)server_stop(running);
     settings_free(&settings);
     demo_broker_stop(broker);
     return status;

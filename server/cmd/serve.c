@@ -38,7 +38,8 @@ int cmd_serve(const struct parts *parts, int argc, char **argv)
     int code = EXIT_FAILED;
     if (status == STATUS_OK) {
         code = server_wait(running);
-        server_stop(running);
+        if (!server_stop(running))
+            code = EXIT_FAILED;
         log_info("server.stopped", LOG_INT("exit_code", code));
     } else {
         (void)fprintf(stderr, "assay: %s\n", err.message);

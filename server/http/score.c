@@ -50,18 +50,10 @@ bool walk_begin(struct walk *walk, const struct buf *body, bool lines, bool tria
 
 /* --- where items start and end ----------------------------------------------------------------------------------------- */
 
-/* Decodes a document that must fill data[at..to). */
+/* Decodes a document that must fill data[at..to). What is wrong with it stands in the slot. */
 static void decode_whole(struct walk *walk, struct http_thread *thread, struct txn *txn, size_t to)
 {
-    const char *json = walk->data + walk->at;
-    size_t len = to - walk->at, consumed = 0;
-    if (pipeline_decode(thread->worker, txn, json, len, walk->received_ns, &consumed) != STATUS_OK)
-        return;
-    size_t rest = consumed + decode_skip_space(json + consumed, len - consumed);
-    if (rest == len)
-        return;
-    txn->outcome = OUTCOME_REJECTED;
-    txn->fault = (struct decode_fault){.reason = DECODE_TRAILING, .field = -1, .offset = (uint32_t)rest};
+    (void)pipeline_decode_whole(thread->worker, txn, walk->data + walk->at, to - walk->at, walk->received_ns);
 }
 
 /* The next line that is not blank; false: there is none. */

@@ -33,7 +33,7 @@ static bool http_wanted(const struct settings *settings)
 
 static enum status http_check(const struct settings *settings, struct error *err)
 {
-    return address_check(settings->http_listen, err);
+    return http_wanted(settings) ? address_check(settings->http_listen, err) : STATUS_OK;
 }
 
 static uint32_t threads_wanted(const struct settings *settings)
@@ -222,12 +222,12 @@ static uint32_t count_active(const struct http *http, bool *quiet)
     return active;
 }
 
-static void http_stop(void *context, int64_t deadline_ns)
+static bool http_stop(void *context, int64_t deadline_ns)
 {
     struct http *http = context;
     atomic_store_explicit(&http->draining, true, memory_order_relaxed);
     if (!http->daemon)
-        return;
+        return true;
     http->listener = MHD_quiesce_daemon(http->daemon);
     if (http->listener >= 0)
         (void)close(http->listener);
@@ -249,6 +249,7 @@ static void http_stop(void *context, int64_t deadline_ns)
     MHD_stop_daemon(http->daemon);
     http->daemon = NULL;
     log_info("http.stopped", LOG_TEXT("address", http->address));
+    return active == 0;
 }
 
 const struct source source_http = {

@@ -22,7 +22,7 @@ static bool wanted(const struct settings *settings)
 /* What can be told before anything connects, so that a slip in the configuration stops the start. */
 static enum status check_settings(const struct settings *s, struct error *err)
 {
-    if (s->stream_consumers * s->stream_chunk > s->stream_slots)
+    if (wanted(s) && s->stream_consumers * s->stream_chunk > s->stream_slots)
         return error_set(err, STATUS_INVALID, "stream.slots must be at least stream.consumers times stream.chunk, which is %lld",
                          (long long)(s->stream_consumers * s->stream_chunk));
     for (int role = CLIENT_CONSUMER; role <= CLIENT_PRODUCER; role++) {
@@ -111,14 +111,18 @@ static bool ready(void *context, struct buf *why)
     return all;
 }
 
-static void stop(void *context, int64_t deadline_ns)
+static bool stop(void *context, int64_t deadline_ns)
 {
     struct kafka *kafka = context;
+    bool whole = true;
     for (uint32_t i = 0; i < kafka->count; i++)
         stream_stop(kafka->streams[i], deadline_ns);
-    for (uint32_t i = 0; i < kafka->count; i++)
+    for (uint32_t i = 0; i < kafka->count; i++) {
         stream_join(kafka->streams[i]);
+        whole = whole && !kafka->streams[i]->cut;
+    }
     log_info("kafka.stopped_reading", LOG_INT("consumers", kafka->count));
+    return whole;
 }
 
 const struct source source_kafka = {

@@ -95,21 +95,6 @@ static void gather(struct stream *s)
     }
 }
 
-/* Decodes a record into its slot. Nothing but space may follow the document. */
-static bool decode(struct stream *s, struct txn *txn, const rd_kafka_message_t *message)
-{
-    const char *json = message->payload ? message->payload : "";
-    size_t consumed = 0;
-    if (pipeline_decode(s->worker, txn, json, message->len, s->polled_ns, &consumed) != STATUS_OK)
-        return false;
-    size_t after = consumed + decode_skip_space(json + consumed, message->len - consumed);
-    if (after == message->len)
-        return true;
-    txn->outcome = OUTCOME_REJECTED;
-    txn->fault = (struct decode_fault){DECODE_TRAILING, -1, (uint32_t)after};
-    return false;
-}
-
 static void bury(struct stream *s, const struct txn *txn)
 {
     uint32_t reason = DEAD_LETTER_ENGINE;
@@ -121,7 +106,6 @@ static void bury(struct stream *s, const struct txn *txn)
         buf_string(&s->text, "the model could not be computed");
     }
     sink_dead_letter(&s->sink, (uint32_t)txn->origin_item, txn->origin, reason, buf_text(&s->text));
-    s->bad_run++;
 }
 
 /* The chunk's answers, in the order in which its records were read. */
@@ -140,7 +124,6 @@ static void deliver(void *owner, struct txn *const *txns, uint32_t n)
             stream_fail(s, "%s", status_text(STATUS_NO_MEMORY));
         else
             sink_result(&s->sink, (uint32_t)txns[i]->origin_item, txns[i]->origin, s->record.data, s->record.len);
-        s->bad_run = 0;
     }
 }
 
@@ -158,7 +141,8 @@ static uint32_t decode_chunk(struct stream *s, struct txn **rejected, uint32_t *
         }
         txn->origin = message;
         txn->origin_item = entry;
-        if (decode(s, txn, message)) {
+        const char *json = message->payload ? message->payload : "";
+        if (pipeline_decode_whole(s->worker, txn, json, message->len, s->polled_ns) == STATUS_OK) {
             s->accepted[accepted++] = txn;
         } else {
             rejected[(*rejected_count)++] = txn;
@@ -169,6 +153,22 @@ static uint32_t decode_chunk(struct stream *s, struct txn **rejected, uint32_t *
     return accepted;
 }
 
+/* Too many bad records in a row are no bad data but a bad deployment: reading on would only bury the topic. In the order in
+ * which the chunk was read, since its bad records were dealt with before its good ones. */
+static void count_run(struct stream *s, uint32_t n)
+{
+    uint64_t limit = (uint64_t)s->settings->stream_bad_run;
+    for (uint32_t i = 0; i < n && !s->stopped; i++) {
+        s->bad_run = s->txns[i]->outcome == OUTCOME_SCORED ? 0 : s->bad_run + 1;
+        s->stopped = limit > 0 && s->bad_run >= limit;
+    }
+    if (!s->stopped)
+        return;
+    metrics_move(s->metrics, METRIC_KAFKA_STOPPED, 0, 1);
+    log_error("kafka.stopped", LOG_INT("consumer", s->with.number), LOG_INT("records", s->bad_run),
+              LOG_TEXT("why", "records in a row that can't be scored; see the dead-letter topic, correct the cause, restart"));
+}
+
 static void process(struct stream *s)
 {
     struct pool *pool = s->with.server->pool;
@@ -177,6 +177,8 @@ static void process(struct stream *s)
     uint32_t accepted = decode_chunk(s, s->rejected, &rejected);
     if (accepted > 0 && !s->failed)
         pipeline_score(s->worker, s->accepted, accepted, deliver, s);
+    if (!s->failed)
+        count_run(s, n);
     int64_t now_ns = clock_monotonic_ns();
     for (uint32_t i = 0; i < accepted; i++)
         pipeline_finish(s->worker, s->accepted[i], now_ns);
@@ -186,17 +188,6 @@ static void process(struct stream *s)
     for (uint32_t i = 0; i < n; i++)
         rd_kafka_message_destroy(s->gathered[i]);
     s->gathered_count = 0;
-}
-
-/* Too many bad records in a row are no bad data but a bad deployment: reading on would only bury the topic. */
-static void check_run(struct stream *s)
-{
-    if (s->settings->stream_bad_run == 0 || s->bad_run < (uint64_t)s->settings->stream_bad_run)
-        return;
-    s->stopped = true;
-    metrics_move(s->metrics, METRIC_KAFKA_STOPPED, 0, 1);
-    log_error("kafka.stopped", LOG_INT("consumer", s->with.number), LOG_INT("records", s->bad_run),
-              LOG_TEXT("why", "records in a row that can't be scored; see the dead-letter topic, correct the cause, restart"));
 }
 
 static void housekeep(struct stream *s, int64_t now_ns)
@@ -221,7 +212,6 @@ static void turn(struct stream *s)
     sink_poll(&s->sink, 0);
     if (s->sink.failed)
         stream_fail(s, "%s", s->sink.why);
-    check_run(s);
     int64_t now_ns = clock_monotonic_ns();
     if (now_ns - s->commit_sent_ns >= s->settings->stream_commit_ms * 1000000)
         commit_send(s, now_ns);

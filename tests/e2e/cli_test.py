@@ -128,3 +128,8 @@ def test_config_check_knows_the_properties_of_librdkafka():
     assert result.code == 1 and "kafka.session.timeout.ms" in result.err, result
     result = run(*options, "--set", "kafka.producer.linger.ms=soon")
     assert result.code == 1 and "kafka.producer.linger.ms" in result.err, result
+
+
+def test_config_check_looks_at_what_is_switched_off_too():
+    result = run("config", "check", "--set", f"bundle={CARD_FRAUD}", "--set", "kafka.sesion.timeout.ms=6000")
+    assert result.code == 1 and "did you mean kafka.session.timeout.ms?" in result.err, result

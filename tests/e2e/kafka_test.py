@@ -142,8 +142,9 @@ def test_stopping_without_a_broker_ends_within_the_limit(tmp_path):
             mock.say("down")
             wait_until(lambda: server.get("/readyz").status == 503, "not ready while no broker answers")
             start = time.monotonic()
-            assert server.stop() == 0
+            code = server.stop()
             assert time.monotonic() - start < 30
+            assert code == (1 if server.events("kafka.unfinished") else 0), "a drain that was cut is a failure"
         with Server(tmp_path, topics.settings(drain_s=3), ready=False) as server:
             assert server.stop() == 0
 
@@ -213,6 +214,30 @@ def test_a_run_of_bad_records_stops_the_stream(mock, tmp_path):
         assert server.stop() == 0
     assert 20 <= len(topics.dead_letters()) < 30
     assert topics.committed() == len(topics.dead_letters())
+
+
+def test_a_run_is_counted_in_the_order_of_the_records(mock, tmp_path):
+    """Good records of the same chunk, before and behind the run, do not hide it."""
+    topics, good = Topics(mock, partitions=1), [{"key": "k", "value": line.rstrip("\n")} for line in lines_of(2, seed=16)]
+    bad = [{"key": "k", "value": "no transaction"}] * 19
+    topics.send_records(tmp_path, good + bad + good)
+    with Server(tmp_path, topics.settings(**{"stream.bad_run": 20})) as server:
+        finished(server, 23)
+        assert server.get("/readyz").status == 200
+        topics.send_records(tmp_path, good + bad + bad[:1] + good)
+        wait_until(lambda: b"could not be scored" in server.get("/readyz").body, lambda: server.get("/readyz").body)
+        assert server.stop() == 0
+
+
+def test_a_drain_that_is_cut_ends_with_exit_code_1(tmp_path):
+    with Mock() as mock:
+        topics = Topics(mock, partitions=1)
+        topics.send(write(tmp_path / "tx.jsonl", lines_of(10, seed=17)))
+        mock.say("error 0 19 10000")
+        with Server(tmp_path, topics.settings(drain_s=1)) as server:
+            server.wait_metric("assay_kafka_unfinished", 10)
+            assert server.stop() == 1
+            assert server.events("kafka.unfinished")[0]["records"] == 10
 
 
 # --- configuration

@@ -116,3 +116,13 @@ def test_what_can_not_be_served_fails_with_a_message(tmp_path):
             (["surplus"], 2, "unexpected argument 'surplus'")):
         result = run("serve", *options)
         assert result.code == code and message in result.err and result.err.count("\n") <= 3, (options, result)
+
+
+def test_a_decision_log_that_cannot_be_written_is_told_once_and_not_with_every_try(tmp_path):
+    with Server(tmp_path, {"decision_log.file": "/dev/full", "decision_log.full": "drop"}) as server:
+        for i, line in enumerate(transactions().splitlines()[:10]):
+            server.post("/v1/score", line)
+            server.wait_metric("assay_decision_log_failures_total", i + 1)
+        assert len(server.events("decision_log.failed")) == 1
+        assert "No space left" in server.events("decision_log.failed")[0]["reason"]
+        assert server.stop() == 0

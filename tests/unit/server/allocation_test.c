@@ -187,7 +187,7 @@ static void http_allocates_nothing_of_ours(void **state)
         post(fd, n % 990); /* some of them repeats */
     assert_int_equal(atomic_load(&allocations), before);
     (void)close(fd);
-    server_stop(running);
+    (void)server_stop(running);
     settings_free(&settings);
     (void)rmdir(dir);
 }
