@@ -19,7 +19,7 @@
  *     DISTINCT     how many different inputs                                    0
  *     LAST         the input of the newest before the one at hand that has one  NaN
  *     SINCE        seconds since the newest before the one at hand              NaN
- *     FIRST_SEEN   the time of the oldest, seconds since 1970                   NaN
+ *     FIRST_SEEN   seconds since the oldest                                     NaN
  *     RISK         known frauds / transactions, see `prior`                     prior
  *
  * A missing input (NaN, no text) is passed over by all but COUNT, SINCE, FIRST_SEEN and RISK. Only transactions whose `where`
@@ -39,18 +39,21 @@ enum window_function {
 
 #define WINDOW_ALL INT64_MAX /* a width without an end */
 
-enum { WINDOWS_MAX = 256, WINDOW_INPUTS_MAX = 64, WINDOW_NONE = -1 };
+/* What one plan may ask for: inputs in all, and of some kinds. DISTINCT and RISK have no WINDOW_ALL. */
+enum { WINDOWS_MAX = 256, WINDOW_INPUTS_MAX = 64, WINDOW_KEYS_MAX = 16, WINDOW_DISTINCTS_MAX = 16, WINDOW_FLAGS_MAX = 30, WINDOW_NONE = -1 };
+#define WINDOW_US_MAX (INT64_C(3 * 366) * 86400 * 1000000) /* three years: the longest width but WINDOW_ALL, the longest delay */
 
 /* What is kept of a transaction for windows. */
 enum window_input_kind {
-    WINDOW_NUMBER, /* a double */
-    WINDOW_TEXT,   /* the text of a field, to be told from others: DISTINCT only */
+    WINDOW_NUMBER, /* a double to reckon with */
+    WINDOW_VALUE,  /* a double to be told from others: DISTINCT */
+    WINDOW_TEXT,   /* the text of a field, likewise */
     WINDOW_FLAG,   /* does a `where` hold? 0 or 1 */
 };
 
 struct window_input {
     enum window_input_kind kind;
-    int16_t field; /* TEXT: of the schema. NUMBER: too, where the input is just a field; else WINDOW_NONE */
+    int16_t field; /* TEXT: of the schema; else WINDOW_NONE */
 };
 
 struct window {
@@ -60,8 +63,8 @@ struct window {
     int16_t where;    /* number of the FLAG input; WINDOW_NONE: all transactions */
     int64_t width_us; /* above 0; WINDOW_ALL */
     int64_t delay_us; /* 0 and up */
-    /* RISK: (frauds + weight * prior) / (n + weight), prior where that is 0 / 0. n is of all transactions, or of those with a
-     * label. A label counts from its own time on. */
-    double prior, weight;
+    /* RISK: frauds / n, prior where n is 0. n is of all transactions, or of those with a label. A label counts from its own
+     * time on. */
+    double prior;
     bool labelled;
 };

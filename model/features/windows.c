@@ -7,11 +7,9 @@
 #include "model/features/compile.h"
 
 /* What may be given by name. */
-enum { NAMED_WHERE, NAMED_DELAY, NAMED_PRIOR, NAMED_WEIGHT, NAMED_OF, NAMED_COUNT, NAMED_ANYWHERE = NAMED_PRIOR };
+enum { NAMED_WHERE, NAMED_DELAY, NAMED_PRIOR, NAMED_OF, NAMED_COUNT, NAMED_ANYWHERE = NAMED_PRIOR };
 
-static const char *const named_arguments[NAMED_COUNT] = {"where", "delay", "prior", "weight", "of"};
-static const char one_hundred_years[] = "100 years";
-static const double SECONDS_MAX = 100 * 366 * 86400.0;
+static const char *const named_arguments[NAMED_COUNT] = {"where", "delay", "prior", "of"};
 
 /* A duration in microseconds, from a literal: `7d` and not `604800`, which could be anything. */
 static bool read_duration(struct compiler *c, const struct operand *operand, bool zero_too, int64_t *out)
@@ -19,12 +17,25 @@ static bool read_duration(struct compiler *c, const struct operand *operand, boo
     if (operand->kind != OPERAND_NUMBER || operand->token.kind != TOKEN_DURATION)
         return complain(c, operand->at, "a duration is needed here: 15m, 12h, 7d%s", zero_too ? "" : ", or all");
     double us = rint(operand->token.number * 1e6);
-    if (operand->token.number > SECONDS_MAX)
-        return complain(c, operand->at, "a duration is at most %s", one_hundred_years);
+    if (us > (double)WINDOW_US_MAX)
+        return complain(c, operand->at, "this is longer than three years%s", zero_too ? "" : "; all has no end");
     if (us < 1 && !zero_too)
         return complain(c, operand->at, "a window is longer than nothing");
     *out = (int64_t)us;
     return true;
+}
+
+/* Is there room for one more input of this kind? */
+static bool room_for(const struct plan *plan, enum window_input_kind kind)
+{
+    size_t distincts = 0, flags = 0;
+    for (size_t i = 0; i < plan->input_count; i++) {
+        flags += plan->inputs[i].kind == WINDOW_FLAG;
+        distincts += plan->inputs[i].kind == WINDOW_TEXT || plan->inputs[i].kind == WINDOW_VALUE;
+    }
+    bool distinct = kind == WINDOW_TEXT || kind == WINDOW_VALUE;
+    return plan->input_count < WINDOW_INPUTS_MAX && (!distinct || distincts < WINDOW_DISTINCTS_MAX) &&
+           (kind != WINDOW_FLAG || flags < WINDOW_FLAGS_MAX);
 }
 
 /* The number of an input of the plan: an earlier one where it is the same. */
@@ -38,8 +49,9 @@ static bool add_input(struct compiler *c, const struct argument *from, enum wind
         *out = (int16_t)i;
         return true;
     }
-    if (plan->input_count == WINDOW_INPUTS_MAX)
-        return complain(c, from->operand.at, "windows look at more than %d different things of a transaction", WINDOW_INPUTS_MAX);
+    if (!room_for(plan, kind))
+        return complain(c, from->operand.at, "windows look at too many different things: %d in all, %d in distinct, %d in where=",
+                        WINDOW_INPUTS_MAX, WINDOW_DISTINCTS_MAX, WINDOW_FLAGS_MAX);
     char *text = span_copy(from->text);
     if (!text)
         return complain_memory(c);
@@ -66,9 +78,8 @@ static bool read_input(struct compiler *c, const struct call *call, struct windo
         return add_input(c, argument, WINDOW_TEXT, 0, (int16_t)x->field, &window->input);
     if (!parse_need_number(c, x, false) || !check_present(c, x))
         return false;
-    const struct instruction *made = &c->values[x->value].instruction;
-    int16_t field = made->op == OP_FIELD ? (int16_t)made->index : WINDOW_NONE;
-    return add_input(c, argument, WINDOW_NUMBER, x->value, field, &window->input);
+    enum window_input_kind kind = window->function == WINDOW_DISTINCT ? WINDOW_VALUE : WINDOW_NUMBER;
+    return add_input(c, argument, kind, x->value, WINDOW_NONE, &window->input);
 }
 
 static bool read_where(struct compiler *c, const struct argument *argument, struct window *window)
@@ -87,11 +98,11 @@ static bool read_of(struct compiler *c, const struct operand *word, struct windo
     return window->labelled || span_equal(text, "all", 3) || complain(c, word->at, "of is 'all' or 'labelled'");
 }
 
-static bool read_share(struct compiler *c, const struct operand *operand, double most, const char *what, double *out)
+static bool read_prior(struct compiler *c, const struct operand *operand, double *out)
 {
     if (!constant_argument(c, operand, out))
         return false;
-    return (*out >= 0 && *out <= most) || complain(c, operand->at, "%s", what);
+    return (*out >= 0 && *out <= 1) || complain(c, operand->at, "a prior is a share, 0 to 1");
 }
 
 static bool unknown_name(struct compiler *c, const struct call *call, const struct argument *argument, size_t known)
@@ -104,7 +115,7 @@ static bool unknown_name(struct compiler *c, const struct call *call, const stru
     if (near)
         return complain(c, argument->name.at, "%s has no argument '%s'; did you mean '%s'?", name, word, near);
     return complain(c, argument->name.at, "%s has no argument '%s'; there are where=, delay=%s", name, word,
-                    known == NAMED_COUNT ? ", prior=, weight=, of=" : "");
+                    known == NAMED_COUNT ? ", prior=, of=" : "");
 }
 
 static bool read_named(struct compiler *c, const struct call *call, const struct argument *argument, unsigned *seen, struct window *window)
@@ -124,9 +135,7 @@ static bool read_named(struct compiler *c, const struct call *call, const struct
     case NAMED_DELAY:
         return read_duration(c, &argument->operand, true, &window->delay_us);
     case NAMED_PRIOR:
-        return read_share(c, &argument->operand, 1, "a prior is a share, 0 to 1", &window->prior);
-    case NAMED_WEIGHT:
-        return read_share(c, &argument->operand, 1e9, "a weight is a number of transactions, 0 and more", &window->weight);
+        return read_prior(c, &argument->operand, &window->prior);
     default:
         return read_of(c, &argument->operand, window);
     }
@@ -135,12 +144,21 @@ static bool read_named(struct compiler *c, const struct call *call, const struct
 static bool same_window(const struct window *a, const struct window *b)
 {
     return a->function == b->function && a->key == b->key && a->input == b->input && a->where == b->where && a->width_us == b->width_us &&
-           a->delay_us == b->delay_us && a->prior == b->prior && a->weight == b->weight && a->labelled == b->labelled;
+           a->delay_us == b->delay_us && a->prior == b->prior && a->labelled == b->labelled;
 }
 
 static bool add_window(struct compiler *c, uint32_t at, const struct window *window, uint16_t *out)
 {
     struct plan *plan = c->plan;
+    uint32_t keys = 1; /* different ones, with this one */
+    for (size_t i = 0; i < plan->window_count; i++) {
+        bool known = plan->windows[i].key == window->key;
+        for (size_t k = 0; k < i && !known; k++)
+            known = plan->windows[k].key == plan->windows[i].key;
+        keys += !known;
+    }
+    if (keys > WINDOW_KEYS_MAX)
+        return complain(c, at, "windows over more than %d different keys", WINDOW_KEYS_MAX);
     size_t i = 0;
     while (i < plan->window_count && !same_window(&plan->windows[i], window))
         i++;
@@ -166,9 +184,11 @@ bool window_call(struct compiler *c, const struct call *call, struct operand *ou
     window.key = key->field;
     if (width->kind != OPERAND_ALL && !read_duration(c, width, false, &window.width_us))
         return false;
+    bool remembers = window.function == WINDOW_DISTINCT || window.function == WINDOW_RISK; /* its members, one by one */
+    if (width->kind == OPERAND_ALL && remembers)
+        return complain(c, width->at, "%s needs a window with an end, three years (1098d) at most", call->function->name);
     for (size_t i = positional; i < call->count; i++)
         if (!read_named(c, call, &call->arguments[i], &seen, &window))
             return false;
-    out->kind = window.function == WINDOW_FIRST_SEEN ? OPERAND_TIME : OPERAND_NUMBER;
     return add_window(c, call->at, &window, &value.index) && value_add(c, call->at, value, &out->value);
 }

@@ -51,9 +51,11 @@ static void check_windows(const struct plan *plan)
         CHECK(w[i].function < WINDOW_FUNCTIONS && fields[w[i].key].type == FIELD_KEY && w[i].width_us > 0 && w[i].delay_us >= 0);
         CHECK(w[i].input >= WINDOW_NONE && w[i].input < (int)input_count && w[i].where >= WINDOW_NONE && w[i].where < (int)input_count);
         CHECK(w[i].where < 0 || inputs[w[i].where].kind == WINDOW_FLAG);
-        CHECK(w[i].input < 0 || inputs[w[i].input].kind == (w[i].function == WINDOW_DISTINCT ? inputs[w[i].input].kind : WINDOW_NUMBER));
-        CHECK(w[i].input < 0 || inputs[w[i].input].kind != WINDOW_FLAG);
-        CHECK(w[i].prior >= 0 && w[i].prior <= 1 && w[i].weight >= 0);
+        bool distinct = w[i].function == WINDOW_DISTINCT;
+        enum window_input_kind kind = w[i].input < 0 ? WINDOW_NUMBER : inputs[w[i].input].kind;
+        CHECK(distinct ? kind == WINDOW_VALUE || kind == WINDOW_TEXT : kind == WINDOW_NUMBER);
+        CHECK(w[i].width_us <= WINDOW_US_MAX || (w[i].width_us == WINDOW_ALL && !distinct && w[i].function != WINDOW_RISK));
+        CHECK(w[i].prior >= 0 && w[i].prior <= 1);
     }
     for (size_t i = 0; i < input_count; i++)
         CHECK(plan_input_text(plan, i)[0] != '\0' && inputs[i].field < FIELDS);
