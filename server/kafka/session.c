@@ -169,8 +169,9 @@ void session_close(struct stream *s)
     s->closing = true;
     if (s->consumer)
         close_consumer(s);
-    s->cut = s->tracker && tracker_in_flight(s->tracker) > 0;
-    if (s->cut)
+    bool unfinished = s->tracker && tracker_in_flight(s->tracker) > 0;
+    s->cut = unfinished && stream_stopping(s); /* else they are read again by the next session, or by their new owner */
+    if (unfinished)
         log_warn("kafka.unfinished", LOG_INT("consumer", s->with.number), LOG_INT("records", tracker_in_flight(s->tracker)),
                  LOG_TEXT("why", "not acknowledged in time; they are read and scored again"));
     sink_close(&s->sink, clock_monotonic_ns() + DESTROY_NS);

@@ -40,25 +40,18 @@ POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0
 """
 
 # Small and quick: one partition of each internal topic, no waiting for members that do not come, a crashed node is taken
-# back after two seconds.
+# back after two seconds, leaders go home soon.
 PROPERTIES = """process.roles=broker,controller
-node.id=1
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
-controller.quorum.bootstrap.servers=127.0.0.1:{controller}
-log.dirs={data}
 auto.create.topics.enable=false
 offsets.topic.num.partitions=1
-offsets.topic.replication.factor=1
 transaction.state.log.num.partitions=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500
+leader.imbalance.check.interval.seconds=5
+leader.imbalance.per.broker.percentage=0
 num.network.threads=2
 num.io.threads=2
 """
@@ -133,68 +126,67 @@ def kafka_tool(bootstrap, command, *args, timeout=120):
     return done.stdout
 
 
-class Broker:
-    """topics: name -> partitions, or -> (partitions, {property: value}). cores: pin the broker to these (taskset -c)."""
+class Node:
+    """One process of the cluster: broker and controller in one, with listeners PLAINTEXT, CONTROLLER and what is asked for."""
 
-    def __init__(self, topics=None, folder=None, heap="256m", cores=None, properties=None):
+    def __init__(self, id, folder, heap, cores):
+        self.id, self.folder, self.heap, self.cores, self.process = id, folder, heap, cores, None
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.java, self.jars = java_program(), fetch_jars()
-        self.own_folder = folder is None
-        self.folder = Path(folder or tempfile.mkdtemp(prefix="assay-kafka-"))
-        self.heap, self.cores, self.process = heap, cores, None
-        self.port, controller = free_ports(2)
-        self.bootstrap = f"127.0.0.1:{self.port}"
-        self.config = self.folder / "server.properties"
-        text = PROPERTIES.format(port=self.port, controller=controller, data=self.folder / "data")
-        self.config.write_text(text + "".join(f"{k}={v}\n" for k, v in (properties or {}).items()))
-        self.log_path = self.folder / "broker.log"
-        try:
-            self._format()
-            self.start_again()
-            for name, wanted in (topics or {}).items():
-                partitions, settings = wanted if isinstance(wanted, tuple) else (wanted, {})
-                self.create_topic(name, partitions, settings)
-        except BaseException:
-            self.close()
-            raise
+        self.port, self.controller = free_ports(2)
+        self.directory_id = kafka_id()
+        self.config, self.log_path = folder / "server.properties", folder / "broker.log"
+
+    def configure(self, voters, security, forward, replicas, extra):
+        """Writes server.properties. forward: a port that stands before this node and is advertised by listener FORWARD."""
+        listeners = [("PLAINTEXT", "PLAINTEXT", self.port, self.port), ("CONTROLLER", "PLAINTEXT", self.controller, self.controller)]
+        if forward:
+            listeners.append(("FORWARD", "PLAINTEXT", free_ports(1)[0], forward))
+            self.forwarded = listeners[-1][2]
+        if security:
+            for name, protocol in (("TLS", "SSL"), ("SASL", "SASL_SSL")):
+                port, = free_ports(1)
+                listeners.append((name, protocol, port, port))
+                setattr(self, f"{name.lower()}_port", port)
+
+        def address(i):
+            """Certificates are made out to localhost; what is plain may go by number."""
+            return ",".join(f"{line[0]}://{'localhost' if 'SSL' in line[1] else '127.0.0.1'}:{line[i]}" for line in listeners)
+
+        lines = {"node.id": self.id, "log.dirs": self.folder / "data", "controller.quorum.bootstrap.servers": voters,
+                 "listeners": address(2), "advertised.listeners": address(3),
+                 "listener.security.protocol.map": ",".join(f"{name}:{protocol}" for name, protocol, *_ in listeners),
+                 "offsets.topic.replication.factor": replicas, "transaction.state.log.replication.factor": replicas,
+                 "transaction.state.log.min.isr": min(replicas, 2), **(security.broker_properties() if security else {}), **(extra or {})}
+        self.config.write_text(PROPERTIES + "".join(f"{key}={value}\n" for key, value in lines.items()))
 
     def _java(self, *args):
         pin = ["taskset", "-c", self.cores] if self.cores else []
         return [*pin, self.java, f"-Xmx{self.heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
                 "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{self.jars}/*", *args]
 
-    def _run(self, *args):
-        done = subprocess.run(self._java(*args), capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+    def format(self, cluster, controllers, more):
+        done = subprocess.run(self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self.config), *controllers, *more),
+                              capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
         if done.returncode != 0:
-            raise RuntimeError(f"{args[0]} failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-        return done.stdout
+            raise RuntimeError(f"formatting failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")
 
-    def _format(self):
-        # Leading zero bits stand for reserved ids, so the first byte is not left to chance.
-        cluster = base64.urlsafe_b64encode(b"a" + secrets.token_bytes(15)).decode().rstrip("=")
-        self._run("kafka.tools.StorageTool", "format", "--standalone", "-t", cluster, "-c", str(self.config))
-
-    def start_again(self):
-        """Starts the broker on its port and data, and waits until it takes connections."""
+    def launch(self):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self._java("kafka.Kafka", str(self.config)), stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, start_new_session=True)
+
+    def await_answer(self):
         end = time.monotonic() + START_S
         while not answers(self.port):
             if self.process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"the broker does not start: {self.log_path.read_text(errors='replace')[-3000:]}")
             time.sleep(0.05)
 
-    def create_topic(self, name, partitions=1, settings=None):
-        """Makes a topic through the broker's own client, the kafka_tool of the build."""
-        config = [f"{key}={value}" for key, value in (settings or {}).items()]
-        self.tool("create", "--topic", name, "--partitions", str(partitions), *[part for c in config for part in ("--config", c)])
-
-    def delete_topic(self, name):
-        self.tool("delete", "--topic", name)
-
-    def tool(self, command, *args, timeout=120):
-        """Runs kafka_tool against this broker and returns what it prints."""
-        return kafka_tool(self.bootstrap, command, *args, timeout=timeout)
+    def start_again(self):
+        """Starts the node on its ports and data, and waits until it takes connections."""
+        self.launch()
+        self.await_answer()
 
     def kill(self):
         """As a crash does: no goodbye to anybody."""
@@ -217,13 +209,76 @@ class Broker:
         self.process.send_signal(signal.SIGCONT)
 
     def cpu_s(self):
-        """CPU seconds that the broker has used."""
+        """CPU seconds that the node has used."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+
+def kafka_id():
+    """A UUID as Kafka writes it. Leading zero bits stand for reserved ids, so the first byte is not left to chance."""
+    return base64.urlsafe_b64encode(b"a" + secrets.token_bytes(15)).decode().rstrip("=")
+
+
+class Broker:
+    """topics: name -> partitions, or -> (partitions, {property: value}). nodes: 1, or 3 with everything on each of them.
+    security: a certificates.Security, for listeners with TLS and with SASL over TLS besides the plain one. forwards: a port a
+    node, that something forwards to its `forwarded` port. cores: pin the nodes to these (taskset -c). With one node, what a
+    node can do (kill, freeze, ...) can be asked of the broker."""
+
+    def __init__(self, topics=None, folder=None, heap="256m", cores=None, properties=None, nodes=1, security=None, forwards=None):
+        java_program(), fetch_jars()
+        self.own_folder = folder is None
+        self.folder = Path(folder or tempfile.mkdtemp(prefix="assay-kafka-"))
+        self.nodes = []
+        try:
+            self.nodes = [Node(i + 1, self.folder / f"node{i + 1}", heap, cores) for i in range(nodes)]
+            self._start(security, forwards or [], properties)
+            for name, wanted in (topics or {}).items():
+                partitions, settings = wanted if isinstance(wanted, tuple) else (wanted, {})
+                self.create_topic(name, partitions, settings)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, security, forwards, properties):
+        voters = ",".join(f"127.0.0.1:{node.controller}" for node in self.nodes)
+        cluster = kafka_id()
+        several = ["-I", ",".join(f"{n.id}@127.0.0.1:{n.controller}:{n.directory_id}" for n in self.nodes)]
+        for i, node in enumerate(self.nodes):
+            node.configure(voters, security, forwards[i] if forwards else None, len(self.nodes), properties)
+            node.format(cluster, several if len(self.nodes) > 1 else ["--standalone"], security.format_options() if security else [])
+        for node in self.nodes:
+            node.launch()
+        for node in self.nodes:
+            node.await_answer()
+
+    def __getattr__(self, name):
+        if name in ("nodes", "__setstate__") or len(self.nodes) != 1:
+            raise AttributeError(name)
+        return getattr(self.nodes[0], name)
+
+    @property
+    def bootstrap(self):
+        return ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+
+    def create_topic(self, name, partitions=1, settings=None):
+        """Makes a topic through the broker's own client, the kafka_tool of the build; a replica on every node."""
+        settings = settings or ({"min.insync.replicas": 2} if len(self.nodes) > 1 else {})
+        config = [f"{key}={value}" for key, value in settings.items()]
+        self.tool("create", "--topic", name, "--partitions", str(partitions), "--replicas", str(len(self.nodes)),
+                  *[part for c in config for part in ("--config", c)])
+
+    def delete_topic(self, name):
+        self.tool("delete", "--topic", name)
+
+    def tool(self, command, *args, timeout=120):
+        """Runs kafka_tool against this broker and returns what it prints."""
+        return kafka_tool(self.bootstrap, command, *args, timeout=timeout)
+
     def close(self):
-        if self.process and self.process.poll() is None:
-            self.kill()
+        for node in self.nodes:
+            if node.process and node.process.poll() is None:
+                node.kill()
         if self.own_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -24,6 +24,7 @@ static const struct {
     {"committed", kafka_tool_committed, "the committed offsets of a group"},
     {"send", kafka_tool_send, "records from JSONL into a topic"},
     {"read", kafka_tool_read, "records of a topic as JSONL"},
+    {"ledger", kafka_tool_ledger, "what went in against what came out"},
 };
 
 int main(int argc, char **argv)

@@ -7,6 +7,7 @@
  *     read   {"partition":0,"offset":7,"key":"c1","headers":[["a","b"]],"value":"…"}; bytes that are no UTF-8 as "hex"
  */
 #include <jansson.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,16 +19,24 @@
 #include "server/cmd/command.h"
 #include "tests/support/kafka_tool.h"
 
-enum { TIMEOUT_MS = 60000, PARTITIONS_MAX = 4096 };
+enum { TIMEOUT_MS = 60000 };
 
 struct sender {
     rd_kafka_t *client;
     rd_kafka_topic_t *topic;
     const char *key_field;
-    bool whole_records;
+    bool whole_records, loop;
+    int64_t keys;             /* > 0: line i has key "k<i mod keys>" */
     struct args_list headers; /* name=value, on every record */
-    uint64_t sent, refused;
+    uint64_t sent, refused, line;
 };
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int number)
+{
+    stop = number;
+}
 
 static void on_report(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
 {
@@ -75,7 +84,10 @@ static void send_value(struct sender *s, const char *line, size_t len)
     const json_t *field = document ? json_object_get(document, s->key_field) : NULL;
     char number[32];
     const char *key = NULL;
-    if (json_is_string(field)) {
+    if (s->keys > 0) {
+        (void)snprintf(number, sizeof number, "k%llu", (unsigned long long)s->line % (unsigned long long)s->keys);
+        key = number;
+    } else if (json_is_string(field)) {
         key = json_string_value(field);
     } else if (json_is_integer(field)) {
         (void)snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(field));
@@ -121,7 +133,7 @@ static void pace(struct sender *s, double rate, int64_t start_ns)
     int64_t due_ns = start_ns + (int64_t)((double)s->sent * 1e9 / rate);
     for (;;) {
         int64_t early_ns = due_ns - clock_monotonic_ns();
-        if (early_ns <= 0)
+        if (early_ns <= 0 || stop)
             return;
         (void)rd_kafka_poll(s->client, 0);
         const struct timespec step = {.tv_nsec = early_ns < 1000000 ? (long)early_ns : 1000000};
@@ -135,7 +147,7 @@ static void send_lines(struct sender *s, FILE *in, double rate)
     size_t cap = 0;
     int64_t start_ns = clock_monotonic_ns();
     ssize_t got = getline(&line, &cap, in);
-    while (got >= 0) {
+    while (got >= 0 && !stop) {
         size_t len = (size_t)got;
         if (len > 0 && line[len - 1] == '\n')
             len--;
@@ -145,7 +157,13 @@ static void send_lines(struct sender *s, FILE *in, double rate)
             send_record(s, line, len);
         else
             send_value(s, line, len);
+        s->line++;
         got = getline(&line, &cap, in);
+        if (got < 0 && s->loop) {
+            rewind(in);
+            s->line = 0;
+            got = getline(&line, &cap, in);
+        }
     }
     free(line);
 }
@@ -162,6 +180,8 @@ int kafka_tool_send(int argc, char **argv)
         {.name = "file", .kind = ARGS_TEXT, .out = &file, .value = "FILE", .help = "JSONL; - is stdin"},
         {.name = "records", .kind = ARGS_FLAG, .out = &s.whole_records, .help = "lines are whole records: key, headers, value"},
         {.name = "key", .kind = ARGS_TEXT, .out = &s.key_field, .value = "FIELD", .help = "of the document, to be the key"},
+        {.name = "keys", .kind = ARGS_INT, .out = &s.keys, .value = "N", .help = "the key is k and the line's number (from 0) modulo N", .min = 0, .max = 1e9},
+        {.name = "loop", .kind = ARGS_FLAG, .out = &s.loop, .help = "begin again at the end, until SIGTERM"},
         {.name = "header", .kind = ARGS_LIST, .out = &s.headers, .value = "NAME=VALUE", .help = "on every record"},
         {.name = "rate", .kind = ARGS_REAL, .out = &rate, .value = "N", .help = "records a second; 0: as fast as it goes"},
         {.name = "property", .kind = ARGS_LIST, .out = &properties, .value = "NAME=VALUE", .help = "of librdkafka"},
@@ -175,18 +195,15 @@ int kafka_tool_send(int argc, char **argv)
     FILE *in = strcmp(file, "-") == 0 ? stdin : fopen(file, "r");
     if (!in)
         kafka_tool_fail("%s cannot be opened", file);
-    char why[256];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    static const char *const fixed[][2] = {{"enable.idempotence", "true"}, {"partitioner", "murmur2_random"}, {"socket.nagle.disable", "true"}};
-    (void)rd_kafka_conf_set(conf, "bootstrap.servers", broker, why, sizeof why);
-    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
-        (void)rd_kafka_conf_set(conf, fixed[i][0], fixed[i][1], why, sizeof why);
+    const char *all[3 + sizeof properties.items / sizeof properties.items[0]] = {"enable.idempotence=true", "partitioner=murmur2_random",
+                                                                                 "message.timeout.ms=0"};
+    memcpy(all + 3, properties.items, properties.size * sizeof *all);
+    rd_kafka_conf_t *conf = kafka_tool_conf(broker, all, 3 + properties.size);
     rd_kafka_conf_set_dr_msg_cb(conf, on_report);
     rd_kafka_conf_set_opaque(conf, &s);
-    s.client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
-    if (!s.client)
-        kafka_tool_fail("%s", why);
+    s.client = kafka_tool_new(RD_KAFKA_PRODUCER, conf);
     s.topic = rd_kafka_topic_new(s.client, topic, NULL);
+    (void)signal(SIGTERM, on_signal);
     send_lines(&s, in, rate);
     rd_kafka_resp_err_t code = rd_kafka_flush(s.client, TIMEOUT_MS);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR || s.refused > 0)
@@ -234,33 +251,18 @@ static void print_record(rd_kafka_message_t *message, FILE *out)
     json_decref(record);
 }
 
-/* Assigns all partitions from their beginning and finds their ends. Returns how many have records left. */
-static int begin(rd_kafka_t *client, const char *topic, int64_t *ends)
+struct printer {
+    FILE *out;
+    bool values;
+};
+
+static void print(void *owner, rd_kafka_message_t *message)
 {
-    rd_kafka_topic_t *handle = rd_kafka_topic_new(client, topic, NULL);
-    const struct rd_kafka_metadata *metadata = NULL;
-    rd_kafka_resp_err_t code = rd_kafka_metadata(client, 0, handle, &metadata, TIMEOUT_MS);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR || metadata->topics[0].err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        kafka_tool_fail("topic %s: %s", topic, rd_kafka_err2str(code ? code : metadata->topics[0].err));
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    int left = 0, count = metadata->topics[0].partition_cnt;
-    if (count > PARTITIONS_MAX)
-        kafka_tool_fail("more than %d partitions", PARTITIONS_MAX);
-    for (int i = 0; i < count; i++) {
-        int64_t low = 0;
-        code = rd_kafka_query_watermark_offsets(client, topic, i, &low, &ends[i], TIMEOUT_MS);
-        if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-            kafka_tool_fail("partition %d: %s", i, rd_kafka_err2str(code));
-        if (ends[i] == low)
-            continue;
-        rd_kafka_topic_partition_list_add(list, topic, i)->offset = low;
-        left++;
-    }
-    rd_kafka_metadata_destroy(metadata);
-    rd_kafka_topic_destroy(handle);
-    (void)rd_kafka_assign(client, list);
-    rd_kafka_topic_partition_list_destroy(list);
-    return left;
+    const struct printer *printer = owner;
+    if (printer->values)
+        (void)fprintf(printer->out, "%.*s\n", (int)message->len, (const char *)message->payload);
+    else
+        print_record(message, printer->out);
 }
 
 int kafka_tool_read(int argc, char **argv)
@@ -282,35 +284,7 @@ int kafka_tool_read(int argc, char **argv)
     FILE *out = strcmp(file, "-") == 0 ? stdout : fopen(file, "w");
     if (!out)
         kafka_tool_fail("%s cannot be written", file);
-    const char *const properties[] = {"group.id=kafka_tool", "enable.auto.commit=false", "enable.partition.eof=true",
-                                      "isolation.level=read_committed", "fetch.wait.max.ms=10"};
-    rd_kafka_t *client = kafka_tool_client(RD_KAFKA_CONSUMER, broker, properties, sizeof properties / sizeof properties[0]);
-    static int64_t ends[PARTITIONS_MAX];
-    (void)rd_kafka_poll_set_consumer(client);
-    int left = begin(client, topic, ends);
-    int64_t patience_ns = clock_monotonic_ns() + TIMEOUT_MS * (int64_t)1000000;
-    while (left > 0) {
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(client, 1000);
-        if (!message && clock_monotonic_ns() > patience_ns)
-            kafka_tool_fail("nothing came for %d s", TIMEOUT_MS / 1000);
-        if (!message)
-            continue;
-        bool record = message->err == RD_KAFKA_RESP_ERR_NO_ERROR;
-        if (record && message->offset < ends[message->partition]) {
-            patience_ns = clock_monotonic_ns() + TIMEOUT_MS * (int64_t)1000000;
-            if (values)
-                (void)fprintf(out, "%.*s\n", (int)message->len, (const char *)message->payload);
-            else
-                print_record(message, out);
-        }
-        bool at_end = record ? message->offset + 1 == ends[message->partition] : message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
-        if (at_end && ends[message->partition] >= 0) {
-            ends[message->partition] = -1;
-            left--;
-        }
-        rd_kafka_message_destroy(message);
-    }
-    (void)rd_kafka_consumer_close(client);
-    rd_kafka_destroy(client);
+    struct printer printer = {.out = out, .values = values};
+    kafka_tool_walk(broker, topic, print, &printer);
     return fclose(out) == 0 ? EXIT_DONE : EXIT_FAILED;
 }

@@ -28,7 +28,7 @@ static void set(rd_kafka_conf_t *conf, const char *name, const char *value)
         kafka_tool_fail("%s", why);
 }
 
-rd_kafka_t *kafka_tool_client(rd_kafka_type_t type, const char *broker, const char *const *properties, size_t n)
+rd_kafka_conf_t *kafka_tool_conf(const char *broker, const char *const *properties, size_t n)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     set(conf, "bootstrap.servers", broker);
@@ -42,11 +42,21 @@ rd_kafka_t *kafka_tool_client(rd_kafka_type_t type, const char *broker, const ch
         (void)snprintf(name, sizeof name, "%.*s", (int)(equals - properties[i]), properties[i]);
         set(conf, name, equals + 1);
     }
+    return conf;
+}
+
+rd_kafka_t *kafka_tool_new(rd_kafka_type_t type, rd_kafka_conf_t *conf)
+{
     char why[256];
     rd_kafka_t *client = rd_kafka_new(type, conf, why, sizeof why);
     if (!client)
         kafka_tool_fail("%s", why);
     return client;
+}
+
+rd_kafka_t *kafka_tool_client(rd_kafka_type_t type, const char *broker, const char *const *properties, size_t n)
+{
+    return kafka_tool_new(type, kafka_tool_conf(broker, properties, n));
 }
 
 /* Waits for the answer to an admin request and ends with its error, if it has one. */
@@ -79,12 +89,13 @@ static const rd_kafka_topic_result_t **deleted(const rd_kafka_event_t *event, si
 int kafka_tool_create(int argc, char **argv)
 {
     const char *broker = "", *topic = "";
-    int64_t partitions = 1;
+    int64_t partitions = 1, replicas = 1;
     struct args_list configs = {.size = 0};
     const struct args_option options[] = {
         {.name = "broker", .kind = ARGS_TEXT, .out = &broker, .value = "HOST:PORT", .help = "where"},
         {.name = "topic", .kind = ARGS_TEXT, .out = &topic, .value = "NAME", .help = "the topic"},
         {.name = "partitions", .kind = ARGS_INT, .out = &partitions, .value = "N", .help = "of the topic", .min = 1, .max = 10000},
+        {.name = "replicas", .kind = ARGS_INT, .out = &replicas, .value = "N", .help = "of each partition", .min = 1, .max = 16},
         {.name = "config", .kind = ARGS_LIST, .out = &configs, .value = "NAME=VALUE", .help = "of the topic"},
         {.name = NULL},
     };
@@ -94,7 +105,7 @@ int kafka_tool_create(int argc, char **argv)
         return parsed == ARGS_EXIT_DONE ? EXIT_DONE : EXIT_USAGE;
     rd_kafka_t *client = kafka_tool_client(RD_KAFKA_PRODUCER, broker, NULL, 0);
     char why[256];
-    rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(topic, (int)partitions, 1, why, sizeof why);
+    rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(topic, (int)partitions, (int)replicas, why, sizeof why);
     if (!wanted)
         kafka_tool_fail("%s", why);
     for (size_t i = 0; i < configs.size; i++) {
