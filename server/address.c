@@ -141,3 +141,30 @@ enum status address_listen(const char *address, int *fd, char *text, size_t text
     }
     return status;
 }
+
+enum status address_resolve(const char *address, struct sockaddr_storage *out, socklen_t *len, struct error *err)
+{
+    char host[256];
+    const char *port;
+    *out = (struct sockaddr_storage){0};
+    if (strncmp(address, "unix:", 5) == 0) {
+        struct sockaddr_un *to = (struct sockaddr_un *)(void *)out;
+        if (address[5] == '\0' || strlen(address + 5) >= sizeof to->sun_path)
+            return error_set(err, STATUS_INVALID, "%s: a path of 1 to %zu bytes is needed", address, sizeof to->sun_path - 1);
+        to->sun_family = AF_UNIX;
+        memcpy(to->sun_path, address + 5, strlen(address + 5) + 1);
+        *len = sizeof *to;
+        return STATUS_OK;
+    }
+    if (!split(address, host, sizeof host, &port) || !is_port(port))
+        return error_set(err, STATUS_INVALID, "%s: host:port, [ipv6]:port or unix:/path is needed", address);
+    struct addrinfo *found = NULL;
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    int failed = getaddrinfo(host, port, &hints, &found);
+    if (failed)
+        return error_set(err, STATUS_NOT_FOUND, "%s: %s", address, gai_strerror(failed));
+    memcpy(out, found->ai_addr, found->ai_addrlen);
+    *len = found->ai_addrlen;
+    freeaddrinfo(found);
+    return STATUS_OK;
+}
