@@ -12,9 +12,10 @@
 #include "model/import/foreign.h"
 #include "model/import/import.h"
 #include "model/import/memory.h"
+#include "model/network.h"
 
 struct model {
-    struct imported imported; /* owns the strings and the forest */
+    struct imported imported; /* owns the strings, the forest or network */
     struct model_info info;
 };
 
@@ -81,18 +82,19 @@ static const struct importer *find_importer(const struct import_file *file)
 static void fill_info(struct model *model, const struct import_file *file)
 {
     const struct imported *in = &model->imported;
-    const struct forest *f = in->forest;
+    const struct network *n = in->network;
+    uint32_t margins = n ? n->outputs : in->forest->outputs;
     model->info = (struct model_info){
         .format = in->format,
         .writer = in->writer ? in->writer : "",
         .objective = in->objective ? in->objective : "",
-        .kind = MODEL_FOREST,
+        .kind = n ? MODEL_NETWORK : MODEL_FOREST,
         .input_type = in->input_type,
         .output_type = in->output_type,
         .features = in->features,
         .feature_names = (const char *const *)in->feature_names,
-        .margins = f->outputs,
-        .scores = link_scores(f->link, f->outputs),
+        .margins = margins,
+        .scores = link_scores(n ? n->link : in->forest->link, margins),
         .has_margin = in->has_margin,
         .best_iteration = in->best_iteration,
         .file_bytes = file->len,
@@ -111,7 +113,7 @@ static enum status import(struct model *model, const struct import_file *file, c
             status = error_set(err, STATUS_NO_MEMORY, "out of memory");
     }
     if (status == STATUS_OK)
-        status = forest_check(model->imported.forest, err);
+        status = imported_check(&model->imported, err);
     if (status == STATUS_OK)
         fill_info(model, file);
     return status == STATUS_OK ? status : error_prefix(err, status, "%s: %s", file->path, importer->name);
@@ -155,6 +157,11 @@ const struct model_info *model_info(const struct model *model)
 const struct forest *model_forest(const struct model *model)
 {
     return model->imported.forest;
+}
+
+const struct network *model_network(const struct model *model)
+{
+    return model->imported.network;
 }
 
 bool model_names_features(const struct model_info *info)

@@ -45,6 +45,7 @@ struct model_info {
 };
 
 struct forest;
+struct network;
 struct model;
 
 /* Whether the file says what its features are. Names that a library makes up where the training data had none, Column_0
@@ -58,5 +59,6 @@ MUST_USE enum status model_load(const char *path, const struct model_options *op
 void model_free(struct model *model);
 
 const struct model_info *model_info(const struct model *model);
-/* NULL where the kind is another. */
+/* NULL where the kind is another. A network may have forests inside. */
 const struct forest *model_forest(const struct model *model);
+const struct network *model_network(const struct model *model);

@@ -3,14 +3,16 @@
 #include <stdlib.h>
 
 #include "kernels/cpu/plan.h"
+#include "kernels/ref/network_reference.h"
 #include "model/base/check.h"
 #include "model/forest.h"
 #include "model/link.h"
 #include "model/model.h"
 
 struct prepared {
-    const struct forest *forest; /* borrowed from the model, which outlives this */
+    const struct forest *forest; /* borrowed from the model, which outlives this; NULL: a network */
     struct plan *plan;
+    const struct network *network; /* likewise, or NULL */
 };
 
 /* The context is the instruction set to use, held in a static. */
@@ -61,14 +63,13 @@ static void cpu_release(void *context, struct prepared *prepared)
 static enum status cpu_prepare(void *context, const struct model *model, struct prepared **out, struct error *err)
 {
     const struct forest *forest = model_forest(model);
-    if (!forest)
-        return error_set(err, STATUS_UNSUPPORTED, "the CPU backend computes forests only");
     struct prepared *prepared = calloc(1, sizeof *prepared);
     if (!prepared)
         return error_set(err, STATUS_NO_MEMORY, "out of memory");
     prepared->forest = forest;
+    prepared->network = model_network(model);
     struct plan_options options = {.isa = *(const enum isa *)context};
-    enum status status = plan_make(forest, &options, &prepared->plan, err);
+    enum status status = forest ? plan_make(forest, &options, &prepared->plan, err) : STATUS_OK;
     if (status != STATUS_OK) {
         free(prepared);
         return status;
@@ -80,6 +81,10 @@ static enum status cpu_prepare(void *context, const struct model *model, struct 
 static enum status cpu_submit(void *context, const struct prepared *prepared, struct batch *batch)
 {
     (void)context;
+    if (prepared->network) {
+        network_reference_answer(prepared->network, batch);
+        return STATUS_OK;
+    }
     const struct forest *f = prepared->forest;
     CHECK(batch->rows->type == f->input_type && batch->rows->columns >= f->features);
     uint32_t scores = link_scores(f->link, f->outputs);
@@ -101,7 +106,10 @@ static void cpu_limits(void *context, const struct prepared *prepared, struct ba
 static void cpu_describe(void *context, const struct prepared *prepared, struct buf *out)
 {
     (void)context;
-    plan_describe(prepared->plan, out);
+    if (prepared->network)
+        buf_string(out, "kernel: plain loops, one row and one operation at a time\n");
+    else
+        plan_describe(prepared->plan, out);
 }
 
 #define CPU_BACKEND(suffix, shown_name, open_function, shown_summary)                                                            \

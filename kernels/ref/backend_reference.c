@@ -3,12 +3,13 @@
 #include <stdlib.h>
 
 #include "kernels/ref/forest_reference.h"
-#include "model/base/check.h"
+#include "kernels/ref/network_reference.h"
 #include "model/forest.h"
 #include "model/model.h"
 
-struct prepared {
-    const struct forest *forest; /* borrowed from the model, which outlives this */
+struct prepared { /* one of the two, borrowed from the model, which outlives this */
+    const struct forest *forest;
+    const struct network *network;
 };
 
 static enum status reference_open(void **context, struct error *err)
@@ -26,13 +27,10 @@ static void reference_close(void *context)
 static enum status reference_prepare(void *context, const struct model *model, struct prepared **out, struct error *err)
 {
     (void)context;
-    const struct forest *forest = model_forest(model);
-    if (!forest)
-        return error_set(err, STATUS_UNSUPPORTED, "the reference backend computes forests only");
     struct prepared *prepared = malloc(sizeof *prepared);
     if (!prepared)
         return error_set(err, STATUS_NO_MEMORY, "out of memory");
-    prepared->forest = forest;
+    *prepared = (struct prepared){model_forest(model), model_network(model)};
     *out = prepared;
     return STATUS_OK;
 }
@@ -46,6 +44,10 @@ static void reference_release(void *context, struct prepared *prepared)
 static enum status reference_submit(void *context, const struct prepared *prepared, struct batch *batch)
 {
     (void)context;
+    if (prepared->network) {
+        network_reference_answer(prepared->network, batch);
+        return STATUS_OK;
+    }
     const struct forest *f = prepared->forest;
     uint32_t scores = link_scores(f->link, f->outputs);
     forest_reference_margins(f, batch->rows, batch->slots, batch->n, batch->margins);
@@ -66,8 +68,7 @@ static void reference_limits(void *context, const struct prepared *prepared, str
 static void reference_describe(void *context, const struct prepared *prepared, struct buf *out)
 {
     (void)context;
-    (void)prepared;
-    buf_string(out, "kernel: plain loops, one row and one tree at a time\n");
+    buf_format(out, "kernel: plain loops, one row and one %s at a time\n", prepared->network ? "operation" : "tree");
 }
 
 const struct backend backend_reference = {

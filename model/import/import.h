@@ -21,7 +21,8 @@ struct imported {
     enum number_type input_type, output_type;
     bool has_margin;
     int64_t best_iteration; /* -1: none */
-    struct forest *forest;
+    struct forest *forest;   /* one of the two, the other is NULL */
+    struct network *network;
 };
 
 struct import_file {
@@ -39,6 +40,8 @@ struct importer {
 };
 
 void imported_free(struct imported *imported);
+/* What kernels trust: forest_check of every forest, network_check of a network. */
+MUST_USE enum status imported_check(struct imported *imported, struct error *err);
 
 /* Checks what every importer promises of a forest: indices in range, every tree a tree (each node reached at most once,
  * depth at most FOREST_DEPTH_MAX), finite leaves, thresholds that are numbers (infinite ones do occur: LightGBM and

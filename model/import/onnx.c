@@ -7,6 +7,7 @@
 
 #include "model/import/document_format.h"
 #include "model/import/onnx_forest.h"
+#include "model/import/onnx_network.h"
 
 static bool take_writer(struct onnx_graph *g, struct imported *out)
 {
@@ -20,29 +21,22 @@ static bool take_writer(struct onnx_graph *g, struct imported *out)
     return out->writer || onnx_out_of_memory(g);
 }
 
-/* A graph without trees: which operators it has, each once, in the order in which they work. */
-static bool refuse_graph(struct onnx_graph *g)
+/* Trees alone become a forest, for which the kernels are faster; all else, also trees between other steps, a network. */
+static void import(struct onnx_graph *g, struct imported *out)
 {
-    enum { LISTED_MAX = 12 };
-    struct span listed[LISTED_MAX];
-    struct buf ops = {0};
-    size_t count = 0, i = 0;
-    for (; i < g->node_count && count < LISTED_MAX; i++) {
-        struct span op = g->nodes[i].op;
-        bool before = false;
-        for (size_t k = 0; k < count; k++)
-            before |= span_equal(listed[k], op.data, op.len);
-        if (before)
-            continue;
-        buf_format(&ops, "%s%.*s", count ? ", " : "", ONNX_TEXT(op));
-        listed[count++] = op;
+    if (g->node_count == 0) {
+        (void)onnx_fail(g, STATUS_INVALID, "the graph has no operators");
+        return;
     }
-    (void)onnx_fail(g, g->node_count ? STATUS_UNSUPPORTED : STATUS_INVALID,
-                    "no tree ensemble in the graph; its operators are %s%s. Graphs whose score comes from a "
-                    "TreeEnsembleClassifier, TreeEnsembleRegressor or TreeEnsemble are supported",
-                    buf_text(&ops), i < g->node_count ? ", ..." : "");
-    buf_free(&ops);
-    return false;
+    if (onnx_forest_found(g)) {
+        if (onnx_forest_import(g, out) || g->status != STATUS_UNSUPPORTED)
+            return;
+        g->status = STATUS_OK; /* the network's refusal, if there is one, says more */
+        struct imported forest = {.forest = out->forest, .objective = out->objective, .feature_names = out->feature_names, .features = out->features};
+        imported_free(&forest);
+        *out = (struct imported){.writer = out->writer};
+    }
+    (void)onnx_network_import(g, out);
 }
 
 static enum status load(const struct import_file *file, const struct model_options *options, struct imported *out,
@@ -54,7 +48,7 @@ static enum status load(const struct import_file *file, const struct model_optio
     enum status status = onnx_graph_read(&g, file, &memory, err);
     if (status == STATUS_OK) {
         if (take_writer(&g, out))
-            (void)(onnx_forest_found(&g) ? onnx_forest_import(&g, out) : refuse_graph(&g));
+            import(&g, out);
         status = g.status;
     }
     onnx_graph_free(&g);

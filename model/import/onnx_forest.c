@@ -185,17 +185,21 @@ static void count_features(struct onnx_forest *x)
     x->out->features = f->features;
 }
 
-static bool import(struct onnx_forest *x, const struct chain *chain)
+/* The ensemble's trees and what its sums mean; its input's type is known. */
+static bool read_ensemble(struct onnx_forest *x)
 {
     struct forest *f = x->builder.forest;
-    struct imported *out = x->out;
-    if (!read_input(x))
-        return false;
-    out->input_type = f->input_type = f->sum_type = x->type;
-    out->output_type = NUMBER_F32;
-    out->best_iteration = -1;
+    x->out->input_type = f->input_type = f->sum_type = x->type;
+    x->out->output_type = NUMBER_F32;
+    x->out->best_iteration = -1;
     f->link_parameter = f->link_divisor = 1;
-    if (!(onnx_is(x->node->op, "TreeEnsemble") ? onnx_read_trees5(x) : onnx_read_trees(x)))
+    return onnx_is(x->node->op, "TreeEnsemble") ? onnx_read_trees5(x) : onnx_read_trees(x);
+}
+
+static bool import(struct onnx_forest *x, const struct chain *chain)
+{
+    struct imported *out = x->out;
+    if (!read_input(x) || !read_ensemble(x))
         return false;
     for (size_t i = chain->count; i-- > 0;) {
         if (!onnx_tail_apply(x, chain->nodes[i]))
@@ -207,22 +211,44 @@ static bool import(struct onnx_forest *x, const struct chain *chain)
     return out->objective || onnx_out_of_memory(x->g);
 }
 
+static bool forest_open(struct onnx_forest *x)
+{
+    x->out->forest = calloc(1, sizeof *x->out->forest);
+    x->builder = (struct forest_builder){.forest = x->out->forest, .memory = x->g->memory};
+    return x->out->forest || onnx_out_of_memory(x->g);
+}
+
+static void forest_close(struct onnx_forest *x)
+{
+    free(x->weight_trees.items);
+    free(x->weight_nodes.items);
+    free(x->weight_ids.items);
+    free(x->weights.items);
+    free(x->base.items);
+    free(x->output_of);
+}
+
 bool onnx_forest_import(struct onnx_graph *g, struct imported *out)
 {
     struct chain chain = {0};
     if (!find_score(g, &chain))
         return false;
     struct onnx_forest x = {.g = g, .out = out, .node = chain.ensemble};
-    out->forest = calloc(1, sizeof *out->forest);
-    if (!out->forest)
-        return onnx_out_of_memory(g);
-    x.builder = (struct forest_builder){.forest = out->forest, .memory = g->memory};
-    bool imported = import(&x, &chain);
-    free(x.weight_trees.items);
-    free(x.weight_nodes.items);
-    free(x.weight_ids.items);
-    free(x.weights.items);
-    free(x.base.items);
-    free(x.output_of);
+    bool imported = forest_open(&x) && import(&x, &chain);
+    forest_close(&x);
     return imported;
+}
+
+bool onnx_forest_stage(struct onnx_graph *g, const struct onnx_node *node, uint32_t features, struct imported *out,
+                       uint32_t *columns)
+{
+    struct onnx_forest x = {.g = g, .out = out, .node = node, .type = NUMBER_F32, .features = features, .both_classes = true};
+    bool read = forest_open(&x) && read_ensemble(&x);
+    if (read) {
+        count_features(&x);
+        builder_finish(&x.builder);
+        *columns = x.columns;
+    }
+    forest_close(&x);
+    return read;
 }

@@ -21,6 +21,7 @@ struct onnx_forest {
     const struct onnx_node *node; /* the ensemble */
     enum number_type type;        /* of its input: also that of comparisons and sums */
     uint32_t features;            /* 0: the graph does not say */
+    bool both_classes; /* of two with weights of their own, keep the first one's score, too */
     uint32_t columns; /* of the file's tensor, where the scores are now; two classes have 2, and one score */
 
     /* The leaves' weights as the file lists them (not ml 5). */
@@ -38,6 +39,10 @@ struct onnx_forest {
 bool onnx_forest_import(struct onnx_graph *g, struct imported *out);
 /* True where the graph has a tree ensemble at all. */
 bool onnx_forest_found(const struct onnx_graph *g);
+/* One ensemble of float32 rows by itself, into out->forest (owned by the caller, also after a failure); columns: of the
+ * tensor that it gives; two classes that share one sum have 2, and one score. */
+bool onnx_forest_stage(struct onnx_graph *g, const struct onnx_node *node, uint32_t features, struct imported *out,
+                       uint32_t *columns);
 
 /* ai.onnx.ml 1 and 3: weights read into x, then the trees. */
 bool onnx_read_trees(struct onnx_forest *x);

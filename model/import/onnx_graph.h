@@ -142,6 +142,7 @@ bool onnx_constant(struct onnx_graph *g, struct span name, struct onnx_tensor *o
 
 /* NULL: not there. */
 const struct onnx_attribute *onnx_attribute(const struct onnx_graph *g, const struct onnx_node *node, const char *name);
+float onnx_real_or(const struct onnx_graph *g, const struct onnx_node *node, const char *name, float absent);
 int64_t onnx_whole_or(const struct onnx_graph *g, const struct onnx_node *node, const char *name, int64_t absent);
 
 /* Lists of an attribute, packed or not, replacing what out held; an absent attribute is an empty list. A failure names

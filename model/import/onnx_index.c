@@ -188,3 +188,9 @@ int64_t onnx_whole_or(const struct onnx_graph *g, const struct onnx_node *node, 
     const struct onnx_attribute *a = onnx_attribute(g, node, name);
     return a ? a->whole : absent;
 }
+
+float onnx_real_or(const struct onnx_graph *g, const struct onnx_node *node, const char *name, float absent)
+{
+    const struct onnx_attribute *a = onnx_attribute(g, node, name);
+    return a ? a->real : absent;
+}

@@ -220,9 +220,15 @@ static bool both_classes(struct onnx_forest *x, enum onnx_post post)
         return onnx_fail_node(
             x->g, x->node, STATUS_UNSUPPORTED,
             "two base_values where the weights name two classes: ONNX Runtime does not follow the standard there");
-    if (!onnx_allocate_base(x, together ? 2 : 1) || !set_link(x, post))
+    bool two = together || x->both_classes;
+    if (!onnx_allocate_base(x, two ? 2 : 1) || !set_link(x, post))
         return false;
-    x->needed[together ? 1 : 0] = true;
+    x->needed[two ? 1 : 0] = true;
+    if (x->both_classes) {
+        x->needed[0] = true;
+        f->base[0] = x->base.size == 1 ? x->base.items[0] : 0;
+        return true;
+    }
     if (together) {
         f->link = LINK_SOFTMAX_SECOND_ONNX;
         if (x->base.size == 1) {

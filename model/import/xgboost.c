@@ -6,6 +6,7 @@
  *         .trees[]                        an object a tree, an array a field: see xgboost_tree.c
  *         .tree_info[]                    the output that each tree adds to
  *         .iteration_indptr[]             first tree of each round (3.x)
+ *         .weights[]                      gblinear has these and no trees: see xgboost_linear.c
  *         .weight_drop[]                  dart's weights from 3.3 on, where its booster is called gbtree
  *     learner.learner_model_param         base_score, num_class, num_feature, num_target: texts
  *     learner.objective.name, learner.feature_names, learner.attributes.best_iteration
@@ -99,6 +100,8 @@ static void read_model(struct xgboost *x)
             (void)document_i32s(&x->d, &x->first_tree);
         else if (is(key, "weight_drop"))
             (void)document_f32s(&x->d, &x->weight_drop);
+        else if (is(key, "weights"))
+            (void)document_f32s(&x->d, &x->weights);
         else if (is(key, "gbtree_model_param"))
             read_gbtree_param(x);
         else
@@ -116,7 +119,7 @@ static void read_booster_name(struct xgboost *x)
                  : is(text, "gblinear") ? XGBOOST_GBLINEAR
                                         : XGBOOST_NO_BOOSTER;
     if (x->booster == XGBOOST_NO_BOOSTER)
-        (void)document_fail(&x->d, STATUS_UNSUPPORTED, "the booster '%.*s' is not known; gbtree and dart are",
+        (void)document_fail(&x->d, STATUS_UNSUPPORTED, "the booster '%.*s' is not known; gbtree, dart and gblinear are",
                             text.len > 40 ? 40 : (int)text.len, text.data);
 }
 
@@ -258,6 +261,7 @@ static enum status load(const struct document_format *format, const struct impor
     free(x.tree_output.items);
     free(x.first_tree.items);
     free(x.weight_drop.items);
+    free(x.weights.items);
     return status;
 }
 

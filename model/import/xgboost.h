@@ -46,11 +46,15 @@ struct xgboost {
     int64_t features, classes, targets, parallel_trees, declared_trees;
     struct i32s tree_output, first_tree; /* tree_info, iteration_indptr */
     struct f32s weight_drop;
+    struct f32s weights; /* gblinear: [features + 1][outputs], the bias last */
 };
 
 /* Reads the tree that comes next in x->d and appends it to the forest; failures stick in x->d. */
 void xgboost_read_tree(struct xgboost *x);
 void xgboost_tree_free(struct xgboost_tree *tree);
+
+/* gblinear: the network of one linear operation; outputs, base values and link are known and in the forest, which goes. */
+MUST_USE enum status xgboost_linear(struct xgboost *x);
 
 /* When everything is read: groups, base score, objective, dart's weights, best iteration. */
 MUST_USE enum status xgboost_assemble(struct xgboost *x, const struct model_options *options);

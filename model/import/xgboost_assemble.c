@@ -154,6 +154,8 @@ static enum status set_outputs(struct xgboost *x)
     if (outputs > FOREST_OUTPUTS_MAX)
         return error_set(x->err, STATUS_LIMIT, "%lld classes or targets; at most %d are supported", (long long)outputs, FOREST_OUTPUTS_MAX);
     f->outputs = (uint32_t)outputs;
+    if (x->booster == XGBOOST_GBLINEAR)
+        return STATUS_OK;
     if (x->tree_output.size != f->tree_count)
         return error_set(x->err, STATUS_INVALID, "tree_info has %zu entries, but there are %u trees", x->tree_output.size, f->tree_count);
     for (uint32_t t = 0; t < f->tree_count; t++) {
@@ -239,13 +241,12 @@ static enum status check_whole(const struct xgboost *x)
     const struct forest *f = x->forest;
     if (!x->has_learner)
         return error_set(x->err, STATUS_INVALID, "'learner' is missing: this is no model of XGBoost");
-    if (x->booster == XGBOOST_GBLINEAR)
-        return error_set(x->err, STATUS_UNSUPPORTED, "the booster gblinear (a linear model) is not supported; train with gbtree or dart");
-    if (!x->has_trees)
+    bool linear = x->booster == XGBOOST_GBLINEAR;
+    if (!x->has_trees && !linear)
         return error_set(x->err, STATUS_INVALID, "there are no trees: this is a configuration (save_config), not a model; use save_model");
     if (x->booster == XGBOOST_NO_BOOSTER)
         return error_set(x->err, STATUS_INVALID, "learner.gradient_booster.name is missing");
-    if (f->tree_count == 0)
+    if (f->tree_count == 0 && !linear)
         return error_set(x->err, STATUS_INVALID, "the model has no trees: it was saved before it was trained");
     if (x->declared_trees > 0 && x->declared_trees != f->tree_count)
         return error_set(x->err, STATUS_INVALID, "gbtree_model_param.num_trees is %lld, but there are %u trees", (long long)x->declared_trees, f->tree_count);
@@ -296,5 +297,5 @@ enum status xgboost_assemble(struct xgboost *x, const struct model_options *opti
         return status;
     describe(x, objective);
     builder_finish(&x->builder);
-    return STATUS_OK;
+    return x->booster == XGBOOST_GBLINEAR ? xgboost_linear(x) : STATUS_OK;
 }

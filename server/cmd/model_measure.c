@@ -9,6 +9,7 @@
 #include "model/base/clock.h"
 #include "model/forest.h"
 #include "model/model.h"
+#include "model/network.h"
 #include "server/cmd/model_command.h"
 
 enum { ROWS = 4096, TIMES = 301 };
@@ -52,13 +53,41 @@ static void set_value(const struct measure *m, uint32_t row, uint32_t feature, d
         ((double *)at)[feature] = value;
 }
 
+/* How many values a column may take that a network uses as an index of a table; 0: it does not. */
+static uint32_t table_rows(const struct network *n, uint32_t column)
+{
+    for (uint32_t i = 0; i < n->op_count; i++) {
+        const struct network_op *op = &n->ops[i], *from = op->inputs[0] ? &n->ops[op->inputs[0] - 1] : NULL;
+        if (op->kind == NETWORK_EMBED && from && from->kind == NETWORK_MAP) /* the cast to a whole number */
+            from = from->inputs[0] ? &n->ops[from->inputs[0] - 1] : NULL;
+        if (op->kind != NETWORK_EMBED || !from || from->kind != NETWORK_COPY)
+            continue;
+        for (uint32_t p = from->first; p < from->first + from->count; p++) {
+            const struct network_piece *piece = &n->pieces[p];
+            if (piece->wire == 0 && piece->column <= column && column < piece->column + piece->count)
+                return op->rows;
+        }
+    }
+    return 0;
+}
+
+/* Numbers as a scaler gives them, and indices where a table wants them. */
+static void fill_network_rows(struct measure *m, const struct network *n)
+{
+    for (uint32_t i = 0; i < m->rows.columns; i++) {
+        uint32_t values = table_rows(n, i);
+        for (uint32_t r = 0; r < m->row_count; r++)
+            set_value(m, r, i, values ? floor(uniform(m) * values) : uniform(m) * 4 - 2);
+    }
+}
+
 /* Every row starts missing; then, split after split in random order, values near thresholds fill most of it. */
 static void fill_rows(struct measure *m, const struct forest *f)
 {
     for (uint32_t r = 0; r < m->row_count; r++) {
         for (uint32_t i = 0; i < m->rows.columns; i++)
             set_value(m, r, i, uniform(m) < 0.05 ? (double)NAN : uniform(m) * 2 - 1);
-        for (uint32_t k = 0; f && k < 2 * m->rows.columns && k < 4096; k++) {
+        for (uint32_t k = 0; k < 2 * m->rows.columns && k < 4096; k++) {
             const struct forest_node *node = &f->nodes[next_random(m) % f->node_count];
             if (node->op == FOREST_MEMBER)
                 set_value(m, r, node->feature, floor(uniform(m) * 32 * f->sets[node->set].words));
@@ -144,7 +173,10 @@ void model_measure(const struct engine *engine, const struct prepared *prepared,
     m->random = 88172645463325252;
     engine_limits(engine, prepared, &limits);
     if (prepare_rows(m, model_info(model), 1024)) {
-        fill_rows(m, model_forest(model));
+        if (model_network(model))
+            fill_network_rows(m, model_network(model));
+        else
+            fill_rows(m, model_forest(model));
         for (size_t i = 0; i < sizeof batches / sizeof batches[0] && batches[i] <= limits.batch_max; i++) {
             double us = median_us(m, batches[i]);
             if (us < 0)

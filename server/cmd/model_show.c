@@ -7,6 +7,7 @@
 
 #include "model/forest.h"
 #include "model/model.h"
+#include "model/network.h"
 #include "server/cmd/args.h"
 #include "server/cmd/engine_choice.h"
 #include "server/cmd/model_command.h"
@@ -24,6 +25,8 @@ static const char *const link_names[LINK_COUNT] = {
     [LINK_SOFTMAX_XGBOOST] = "softmax, float32",
     [LINK_SOFTMAX_F64] = "softmax, float64",
     [LINK_SOFTMAX_ONNX] = "softmax of ONNX, float32",
+    [LINK_SOFTMAX_SECOND_ONNX] = "softmax of ONNX, float32, of class 1",
+    [LINK_IDENTITY_F32] = "the margin, or its average, rounded to float32",
     [LINK_ARGMAX] = "number of the class with the largest margin",
     [LINK_SORT] = "the margins in ascending order",
     [LINK_LOG1P_EXP] = "log(1 + exp(margin)), float64",
@@ -48,7 +51,7 @@ static void bar(struct buf *out, uint64_t part, uint64_t whole)
 static void show_head(struct buf *out, const char *path, const struct model_info *info)
 {
     buf_format(out, "file              %s, %llu bytes\n", path, (unsigned long long)info->file_bytes);
-    buf_format(out, "kind              forest, %s%s%s\n", info->format, info->writer[0] ? ", written by " : "", info->writer);
+    buf_format(out, "kind              %s, %s%s%s\n", info->kind == MODEL_NETWORK ? "network" : "forest", info->format, info->writer[0] ? ", written by " : "", info->writer);
     buf_string(out, "objective         ");
     print_name(out, info->objective[0] ? info->objective : "(the file names none)");
     buf_format(out, "\ninputs            %u features, %s\n", info->features, info->input_type == NUMBER_F32 ? "float32" : "float64");
@@ -67,7 +70,6 @@ static void show_trees(struct buf *out, const struct forest *f, const struct mod
     }
     for (uint32_t n = 0; n < f->node_count; n++)
         categories += f->nodes[n].op == FOREST_MEMBER;
-    buf_format(out, "score             %s\n", link_names[f->link]);
     buf_format(out, "trees             %u", f->tree_count);
     if (info->best_iteration >= 0)
         buf_format(out, ", of all rounds; best_iteration is %lld", (long long)info->best_iteration);
@@ -159,7 +161,7 @@ static void show_described(struct buf *out, const char *lines)
     }
 }
 
-static size_t forest_bytes(const struct forest *f)
+size_t model_forest_bytes(const struct forest *f)
 {
     return f->node_count * sizeof *f->nodes + f->tree_count * sizeof *f->trees + f->entry_count * sizeof *f->leaf_values +
            (f->leaf_outputs ? f->entry_count * sizeof *f->leaf_outputs : 0) + f->set_count * sizeof *f->sets +
@@ -194,9 +196,13 @@ static enum status show(const struct parts *parts, const char *path, const char 
     const struct model_info *info = model_info(model);
     const struct forest *f = model_forest(model);
     show_head(out, path, info);
-    if (f) {
+    const struct network *network = model_network(model);
+    buf_format(out, "score             %s\n", link_names[network ? network->link : f->link]);
+    if (network) {
+        model_show_network(network, all, out);
+    } else {
         show_trees(out, f, info);
-        buf_format(out, "memory            %zu bytes as read\n", forest_bytes(f));
+        buf_format(out, "memory            %zu bytes as read\n", model_forest_bytes(f));
         show_depths(out, f);
         show_features(out, f, info, all);
     }
@@ -211,13 +217,14 @@ int model_show(const struct parts *parts, int argc, char **argv)
     bool all = false;
     size_t n;
     const struct args_option options[] = {
-        {.name = "all", .kind = ARGS_FLAG, .out = &all, .help = "list every feature, however many there are"},
+        {.name = "all", .kind = ARGS_FLAG, .out = &all, .help = "list every feature or layer, however many there are"},
         {.name = "engine", .kind = ARGS_TEXT, .out = &engine, .value = "NAME", .help = "what computes: auto, cpu, reference"},
         {.name = NULL},
     };
     const struct args_spec spec = {
         .usage = "assay model show PATH [--all] [--engine NAME]",
-        .summary = "Shows what is in a model file: writer, objective, trees and their depths, how often each feature splits; and how\n"
+        .summary = "Shows what is in a model file: writer, objective; trees and their depths, and how often each feature splits, or\n"
+                   "the layers of a network with shapes, parameters and floating-point operations a row (FLOP); and how\n"
                    "the engine computes it here: memory prepared, the kernel chosen, microseconds at batches of 1, 64 and 1024 on\n"
                    "one thread.",
         .examples = "  assay model show model.ubj",

@@ -2,12 +2,10 @@
 
 A case is a folder with model.*, rows.csv, expected.csv and case.json (tolerance, what counts as missing). A few tiny ones lie in
 tests/fixtures/golden, written by XGBoost 1.0 to 3.4; the full set lies in $ASSAY_SHARED/golden, where that is present. Every case
-is scored by `assay model predict`, or refused where that is right; none is passed over in silence: what is not supported yet
-stands in NOT_YET by name, must be refused with a message, and fails here the day it loads.
+is scored by `assay model predict`, or refused where that is right; none is passed over in silence.
 """
 
 import csv
-import fnmatch
 import io
 import json
 import math
@@ -18,19 +16,10 @@ import pytest
 
 from support import SHARED, SOURCE, run
 
-# Cases that this version does not compute yet, and why.
-NOT_YET = {
-    "xgb-gblinear": "linear models",
-    "onnx-logreg*": "linear models",
-    "onnx-mlp-*": "neural networks",
-    "onnx-net-*": "neural networks",
-    "onnx-pipe-*": "steps before the model",
-    "torch-*": "neural networks",
-}
 # Folders that are no case of this kind.
 NOT_CASES = {"fdh/bundle": "whole transactions, not feature rows"}
 
-counts = {"accepted": 0, "refused": 0, "not yet": 0, "damaged files": 0}
+counts = {"accepted": 0, "refused": 0, "damaged files": 0}
 
 
 def find_cases():
@@ -53,10 +42,6 @@ def test_the_shared_cases_are_there():
     if not (SHARED / "golden").is_dir():
         pytest.skip(f"{SHARED}/golden is absent: only the {len(CASES)} cases of tests/fixtures/golden are checked")
     assert len(CASES) > 150 and len(REFUSED) > 30
-
-
-def not_yet(name):
-    return next((why for pattern, why in NOT_YET.items() if fnmatch.fnmatch(name, pattern)), None)
 
 
 def number(bits):
@@ -122,11 +107,6 @@ def check_refusal(result):
 def test_scores_as_the_library(name, path):
     case = json.loads((path / "case.json").read_text())
     result = predict(path, case)
-    why = not_yet(name)
-    if why:
-        check_refusal(result)
-        counts["not yet"] += 1
-        return
     if result.code != 0 and case.get("may_refuse"):
         check_refusal(result)
         counts["refused"] += 1
@@ -151,7 +131,7 @@ def test_refuses_damaged_files(name, path):
     if case["must"] == "refuse":
         check_refusal(result)
         assert str(model) in result.err, result
-        for word in [] if not_yet(name) else case.get("message_must_name", []):
+        for word in case.get("message_must_name", []):
             assert word.lower() in result.err.lower(), result
     elif result.code == 1:
         check_refusal(result)

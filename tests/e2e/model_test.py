@@ -212,7 +212,7 @@ def tree_change(change):
     (["is not a number"], tree_change(lambda t: t["split_conditions"].__setitem__(0, float("nan")))),
     (["categories_nodes does not name it"], tree_change(lambda t: t["split_type"].__setitem__(0, 1))),
     (["leaf_weights", "base_weights"], tree_change(lambda t: (t["tree_param"].update(size_leaf_vector="3"), t.pop("base_weights")))),
-    (["gblinear"], lambda m: m["learner"]["gradient_booster"].update(name="gblinear")),
+    (["0 weights for"], lambda m: m["learner"]["gradient_booster"].update(name="gblinear")),
     (["save_config"], lambda m: m["learner"]["gradient_booster"].pop("model")),
     (["num_trees is 3, but there are 2"], lambda m: (booster(m)["trees"].pop(), booster(m)["tree_info"].pop())),
     (["num_feature is missing"], lambda m: m["learner"]["learner_model_param"].pop("num_feature")),

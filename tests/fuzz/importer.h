@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "kernels/ref/forest_reference.h"
+#include "kernels/ref/network_reference.h"
 #include "model/base/check.h"
 #include "model/forest.h"
 #include "model/import/import.h"
@@ -33,6 +34,25 @@ static inline void importer_fuzz_score(const struct forest *f)
     free(row);
 }
 
+static inline void importer_fuzz_network(const struct network *n)
+{
+    static const float values[] = {0.0f, -1.5f, 3.0f, 1e30f, NAN};
+    float *row = malloc(n->features * sizeof *row);
+    double *margins = malloc(n->outputs * sizeof *margins), *scores = malloc(n->outputs * sizeof *scores);
+    CHECK(row && margins && scores);
+    for (size_t v = 0; v < sizeof values / sizeof values[0]; v++) {
+        for (uint32_t i = 0; i < n->features; i++)
+            row[i] = values[(v + i) % 5];
+        const struct rows rows = {.base = row, .columns = n->features, .type = NUMBER_F32};
+        const uint32_t slot = 0;
+        CHECK(network_reference_margins(n, &rows, &slot, 1, margins) == STATUS_OK);
+        link_apply(n->link, n->link_parameter, 1, margins, scores, n->outputs);
+    }
+    free(row);
+    free(margins);
+    free(scores);
+}
+
 static inline void importer_fuzz(const struct importer *importer, const uint8_t *data, size_t size)
 {
     const struct import_file file = {.path = "fuzz", .data = (const char *)data, .len = size};
@@ -41,8 +61,11 @@ static inline void importer_fuzz(const struct importer *importer, const uint8_t 
     struct error err;
     if (!importer->recognises(&file))
         return;
-    if (importer->load(&file, &options, &imported, &err) == STATUS_OK &&
-        forest_check(imported.forest, &err) == STATUS_OK)
-        importer_fuzz_score(imported.forest);
+    if (importer->load(&file, &options, &imported, &err) == STATUS_OK && imported_check(&imported, &err) == STATUS_OK) {
+        if (imported.network)
+            importer_fuzz_network(imported.network);
+        else
+            importer_fuzz_score(imported.forest);
+    }
     imported_free(&imported);
 }

@@ -1,4 +1,4 @@
-/* Any bytes: the ONNX importer refuses them, or gives a forest that passes the checks and can be scored. */
+/* Any bytes: the ONNX importer refuses them, or gives a forest or a network that passes the checks and can be scored. */
 #include <stdint.h>
 
 #include "tests/fuzz/importer.h"

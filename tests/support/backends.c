@@ -24,6 +24,10 @@ static enum status prepare_kernel(void *context, const struct model *model, stru
     if (!prepared)
         return error_set(err, STATUS_NO_MEMORY, "out of memory");
     prepared->forest = model_forest(model);
+    if (!prepared->forest) {
+        free(prepared);
+        return error_set(err, STATUS_UNSUPPORTED, "a kernel for forests only");
+    }
     enum status status = plan_make(prepared->forest, context, &prepared->plan, err);
     if (status == STATUS_OK)
         *out = prepared;

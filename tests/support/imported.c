@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "kernels/ref/forest_reference.h"
+#include "kernels/ref/network_reference.h"
 #include "model/base/check.h"
 #include "model/forest.h"
 
@@ -14,15 +15,36 @@ enum status imported_load(const struct importer *importer, const char *data, siz
     *out = (struct imported){0};
     enum status status = importer->load(&file, &options, out, err);
     if (status == STATUS_OK)
-        status = forest_check(out->forest, err);
+        status = imported_check(out, err);
     if (status != STATUS_OK)
         imported_free(out);
     return status;
 }
 
+static void network_score(const struct network *n, const double *row, double *margins, double *scores)
+{
+    float *copy = malloc(n->features * sizeof *copy);
+    double *sums = malloc(n->outputs * sizeof *sums);
+    CHECK(copy && sums);
+    for (uint32_t i = 0; i < n->features; i++)
+        copy[i] = (float)row[i];
+    const struct rows rows = {.base = copy, .columns = n->features, .type = NUMBER_F32};
+    const uint32_t slot = 0;
+    CHECK(network_reference_margins(n, &rows, &slot, 1, sums) == STATUS_OK);
+    link_apply(n->link, n->link_parameter, 1, sums, scores, n->outputs);
+    for (uint32_t i = 0; margins && i < n->outputs; i++)
+        margins[i] = sums[i];
+    free(sums);
+    free(copy);
+}
+
 void imported_score(const struct imported *imported, const double *row, double *margins, double *scores)
 {
     const struct forest *f = imported->forest;
+    if (imported->network) {
+        network_score(imported->network, row, margins, scores);
+        return;
+    }
     size_t stride = ((size_t)f->features * sizeof(double) + 63) / 64 * 64;
     void *copy = aligned_alloc(64, stride);
     double *sums = malloc(f->outputs * sizeof *sums);

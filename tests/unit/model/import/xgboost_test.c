@@ -204,10 +204,34 @@ static void takes_the_best_rounds_where_asked(void **state)
     buf_free(&b);
 }
 
+/* Multiply, round, add, round; missing features are skipped; the base value is added to the bias first. */
+static void gblinear_is_a_network(void **state)
+{
+    (void)state;
+    struct imported in;
+    const float weights[] = {0.1f, 0.3f, -0.7f};
+    const double rows[][2] = {{3.3, -1.7}, {(double)NAN, -1.7}, {(double)NAN, (double)NAN}};
+    must_load((struct pieces){.booster = "\"name\":\"gblinear\"", .trees = "", .tree_info = "", .base_score = "2.5E-1",
+                              .model_more = ",\"weights\":[1E-1,3E-1,-7E-1]"}, &in);
+    assert_null(in.forest);
+    for (size_t r = 0; r < 3; r++) {
+        float want = weights[2] + 0.25f;
+        for (size_t i = 0; i < 2; i++) {
+            float product = (float)rows[r][i] * weights[i];
+            if (rows[r][i] == rows[r][i])
+                want += product;
+        }
+        double margin, score;
+        imported_score(&in, rows[r], &margin, &score);
+        assert_true(margin == (double)want && score == margin);
+    }
+    imported_free(&in);
+}
+
 static void refuses_with_words_that_help(void **state)
 {
     (void)state;
-    must_refuse((struct pieces){.booster = "\"name\":\"gblinear\""}, STATUS_UNSUPPORTED, "gblinear");
+    must_refuse((struct pieces){.booster = "\"name\":\"gblinear\""}, STATUS_INVALID, "0 weights for 2 features and 1 outputs");
     must_refuse((struct pieces){.booster = "\"name\":\"gbforest\""}, STATUS_UNSUPPORTED, "gbforest");
     must_refuse((struct pieces){.objective = "binary:logistik"}, STATUS_UNSUPPORTED, "did you mean binary:logistic?");
     must_refuse((struct pieces){.trees = ""}, STATUS_INVALID, "before it was trained");
@@ -280,7 +304,7 @@ int main(void)
         cmocka_unit_test(sorts_quantiles_since_3_4),
         cmocka_unit_test(keeps_only_what_the_root_reaches),
         cmocka_unit_test(takes_the_best_rounds_where_asked),
-        cmocka_unit_test(refuses_with_words_that_help),
+        cmocka_unit_test(gblinear_is_a_network), cmocka_unit_test(refuses_with_words_that_help),
         cmocka_unit_test(refuses_bottomless_documents),
         cmocka_unit_test(limits_depth),
     };
