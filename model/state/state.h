@@ -81,10 +81,11 @@ MUST_USE enum status state_create(const struct state_layout *layout, const struc
 void state_free(struct state *state); /* NULL allowed; no other call is running */
 
 struct state_event {
-    int64_t time_us;        /* event time, since 1970 UTC; 0 … 2^62 */
+    int64_t time_us;        /* event time, since 1970 UTC; 0 … TIME_US_MAX of model/input/time.h */
     int64_t clock_us;       /* the wall clock now, for future_us; 0: not checked (history) */
     struct span id;         /* transaction id; absent (data NULL): never a repeat, never labelled */
-    const struct span *keys;      /* [keys]; absent: the event is not kept under that key and its windows are missing (NaN) */
+    const struct span *keys;      /* [keys]; absent: the event is not kept under that key and its windows are missing (NaN).
+                                   * A key that no window is over is not looked at */
     const double *numbers;        /* [numbers]; NaN: missing. Beyond ±2^62: taken as ±2^62 */
     const uint64_t *hashes;       /* [hashes]; state_hash(), 0: missing */
     uint32_t filters;             /* bit i: the event passes filter i */
@@ -119,7 +120,7 @@ uint64_t state_hash(const struct state *state, struct span text);
 enum state_labelled {
     STATE_LABEL_APPLIED,  /* its transaction has it now */
     STATE_LABEL_REPEATED, /* known already: nothing changed */
-    STATE_LABEL_PENDING,  /* its transaction has not come yet; waits for it as long as it could matter */
+    STATE_LABEL_PENDING,  /* its transaction has not come yet; waits for it until event time is past the last window that could see it */
     STATE_LABEL_EXPIRED,  /* too old to matter for any window: ignored, counted */
     STATE_LABEL_DROPPED,  /* no memory to keep it until its transaction comes */
     STATE_LABEL_UNUSED,   /* no window of this layout looks at labels */
@@ -130,9 +131,9 @@ enum state_labelled {
  * counts those with time <= t of the events in its window. */
 enum state_labelled state_label(struct state *state, struct span id, bool fraud, int64_t time_us);
 
-/* Lets go what no event later than now_us - disorder_us can see: keys idle for longer than their longest window, ids and
- * waiting labels. now_us: the wall clock when live, the event time when replaying. No lock is held for more than 64 removals.
- * Call it every second or so. Returns how many keys left. */
+/* Lets go what no event from now_us - disorder_us on can see: keys idle for longer than their longest window, ids and waiting labels.
+ * now_us is the wall clock; a stream that is behind it, or a replay, keeps what its own events still need. No lock is held for more
+ * than 64 removals. Call it every second or so. Returns how many keys left. */
 uint64_t state_evict(struct state *state, int64_t now_us);
 
 /* Positions: where each source has been applied to. An event whose offset lies below is a repeat (STATE_REPEAT) and changes

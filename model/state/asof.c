@@ -1,0 +1,157 @@
+#include "model/state/asof.h"
+
+#include "model/state/all.h"
+#include "model/state/distinct.h"
+
+static struct range frame_range(const struct place *p, const struct frame *f)
+{
+    struct range r = {.start = 0, .end = p->position, .self = f->delay_us == 0};
+    if (f->delay_us > 0) {
+        uint32_t end = view_upper(&p->view, p->time_us - f->delay_us);
+        r.end = end < p->position ? end : p->position;
+    }
+    if (f->span_us != STATE_ALL) {
+        uint32_t start = view_upper(&p->view, p->time_us - f->delay_us - f->span_us);
+        r.start = start < r.end ? start : r.end;
+    }
+    return r;
+}
+
+static void add_number(struct total *t, const struct cell *c, const uint8_t *entry)
+{
+    double x = entry_number(entry, c->offset);
+    if (isnan(x))
+        return;
+    if (c->kind == CELL_MIN || c->kind == CELL_MAX) {
+        total_add_extreme(t, c->kind == CELL_MIN, x);
+        return;
+    }
+    exact_sum value = exact_from(x);
+    t->sum += value;
+    t->n++;
+    if (c->kind == CELL_SQUARES)
+        exact_square_add(&t->squares, value);
+}
+
+static void add_status(struct total *t, unsigned status)
+{
+    t->n++;
+    t->labelled += status != LABEL_NONE;
+    t->frauds += status == LABEL_FRAUD;
+}
+
+static void scan_numbers(const struct place *p, const struct cell *c, uint32_t start, uint32_t end, struct total *t)
+{
+    for (uint32_t i = start; i < end; i++) {
+        const uint8_t *entry = view_at(&p->view, i);
+        if (entry_is_member(p->key, entry, c->filter))
+            add_number(t, c, entry);
+    }
+}
+
+static void scan_members(const struct place *p, const struct cell *c, uint32_t start, uint32_t end, struct total *t)
+{
+    for (uint32_t i = start; i < end; i++) {
+        const uint8_t *entry = view_at(&p->view, i);
+        if (!entry_is_member(p->key, entry, c->filter))
+            continue;
+        if (c->kind == CELL_COUNT)
+            t->n++;
+        else
+            add_status(t, label_status(p->key, p->arena, p->record, &p->view, i, p->time_us));
+    }
+}
+
+static void add_self(const struct place *p, const struct cell *c, struct total *t)
+{
+    if (!entry_is_member(p->key, p->entry, c->filter))
+        return;
+    if (c->kind == CELL_COUNT)
+        t->n++;
+    else if (c->kind == CELL_RISK)
+        add_status(t, p->own);
+    else
+        add_number(t, c, p->entry);
+}
+
+/* The latest member before the event, the oldest last. */
+static void find_last(const struct place *p, const struct cell *c, struct range r, struct total *t)
+{
+    for (uint32_t i = r.end; i-- > r.start && t->n == 0;) {
+        const uint8_t *entry = view_at(&p->view, i);
+        if (!entry_is_member(p->key, entry, c->filter))
+            continue;
+        if (c->kind == CELL_LAST && isnan(entry_number(entry, c->offset)))
+            continue;
+        t->n = 1;
+        t->time_us = entry_time(entry, p->view.newest);
+        if (c->kind == CELL_LAST)
+            t->extreme = entry_number(entry, c->offset);
+    }
+}
+
+static void find_first(const struct place *p, const struct cell *c, struct range r, struct total *t)
+{
+    for (uint32_t i = r.start; i < r.end && t->n == 0; i++) {
+        const uint8_t *entry = view_at(&p->view, i);
+        if (entry_is_member(p->key, entry, c->filter)) {
+            t->n = 1;
+            t->time_us = entry_time(entry, p->view.newest);
+        }
+    }
+    if (t->n == 0 && r.self && entry_is_member(p->key, p->entry, c->filter)) {
+        t->n = 1;
+        t->time_us = p->time_us;
+    }
+}
+
+void asof_look_up(const struct place *p, const struct cell *cell, struct range range, struct total *total)
+{
+    bool all = p->key->frames[cell->frame].span_us == STATE_ALL;
+    *total = (struct total){0};
+    if (cell->kind == CELL_FIRST) {
+        if (all)
+            all_merge(p->arena, p->record, cell, total);
+        if (total->n == 0)
+            find_first(p, cell, range, total);
+    } else {
+        find_last(p, cell, range, total);
+        if (all && total->n == 0)
+            all_merge(p->arena, p->record, cell, total);
+    }
+}
+
+void asof_features(const struct place *p, double *out)
+{
+    const struct key_layout *k = p->key;
+    struct total total = {0};
+    uint32_t scanned = 0; /* entries from here on are in the total already */
+    for (unsigned i = 0; i < k->cell_count; i++) {
+        const struct cell *c = &k->cells[i];
+        const struct frame *f = &k->frames[c->frame];
+        struct range r = frame_range(p, f);
+        bool all = f->span_us == STATE_ALL, fresh = !c->continues || c->kind >= CELL_LAST || c->kind == CELL_DISTINCT;
+        if (fresh) {
+            total = (struct total){0};
+            scanned = r.end;
+        }
+        if (c->kind == CELL_MEMBERS) {
+            total.n = r.end - r.start + r.self;
+        } else if (c->kind >= CELL_LAST) {
+            asof_look_up(p, c, r, &total);
+        } else if (c->kind == CELL_DISTINCT) {
+            total.n = distinct_scan(p, c, r.start, r.end, r.self);
+        } else {
+            if (c->kind == CELL_COUNT || c->kind == CELL_RISK)
+                scan_members(p, c, r.start, scanned, &total);
+            else
+                scan_numbers(p, c, r.start, scanned, &total);
+            if (fresh && r.self)
+                add_self(p, c, &total);
+            if (all)
+                all_merge(p->arena, p->record, c, &total);
+        }
+        scanned = r.start;
+        total_emit(k, c, &total, p->time_us, out);
+    }
+}

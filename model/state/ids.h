@@ -1,0 +1,76 @@
+/*
+ * Transaction ids that dedupe or labels still need, and labels whose transaction has not come yet. Private to model/state.
+ *
+ *     id      hash 8 | time 6 | of each key: which of its events of that time, 1 | of each key with labels: its record, 4
+ *     label   hash 8 | time it holds from 8 | fraud 1
+ *
+ * Stripes by hash, one lock each, taken inside. An id leaves when the newest event of its stripe is more than keep_us newer; its
+ * bucket is swept whenever another id enters it.
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include "model/state/state.h"
+#include "model/state/table.h"
+
+/* Which of the events with its time an event is, in the ring of a key. */
+enum {
+    ORDINAL_MANY = 253,      /* this or more: found by its check */
+    ORDINAL_IN_FLIGHT = 254, /* being applied */
+    ORDINAL_NONE = 255,      /* not in the ring */
+};
+
+struct id_record {
+    int64_t time_us;
+    uint8_t ordinals[STATE_KEYS_MAX];
+    uint32_t records[STATE_KEYS_MAX]; /* by position among the keys with labels: stripe << 24 | record number */
+};
+
+enum { RECORD_NUMBER_BITS = 24 };
+
+struct early_label {
+    int64_t since_us;
+    bool fraud;
+};
+enum { EARLY_LABELS = 8 };
+
+struct id_stripe {
+    _Alignas(64) pthread_mutex_t lock;
+    struct table ids, labels;
+    int64_t newest_us;
+    uint64_t evicted;
+};
+
+struct ids {
+    struct id_stripe *stripes; /* [mask + 1] */
+    struct arena *arena;
+    uint32_t mask;
+    uint8_t keys, labelled; /* how many ordinals and record numbers an id has */
+    int64_t keep_us, horizon_us, dedupe_us;
+};
+
+/* stripes: a power of two. STATUS_NO_MEMORY. */
+MUST_USE enum status ids_init(struct ids *ids, struct arena *arena, uint32_t stripes, struct error *err);
+void ids_free(struct ids *ids);
+size_t ids_record_bytes(const struct ids *ids);
+
+enum id_claim { ID_NEW, ID_KNOWN, ID_EXPIRED_CLAIM, ID_NO_MEMORY };
+
+/* Claims an id for an event at time_us: NEW: it is in flight now; *early gets the labels that wait for it, *early_count how
+ * many. KNOWN: *record is filled. EXPIRED_CLAIM: too old to be kept. *is_old: KNOWN, and older than dedupe_us. */
+enum id_claim ids_claim(struct ids *ids, struct hash128 hash, int64_t time_us, struct id_record *record, bool *is_old,
+                        struct early_label early[EARLY_LABELS], size_t *early_count);
+
+/* The same without a trace: never NO_MEMORY. */
+enum id_claim ids_look(struct ids *ids, struct hash128 hash, int64_t time_us, struct id_record *record, bool *is_old,
+                       struct early_label early[EARLY_LABELS], size_t *early_count);
+
+/* Says where a claimed event went. Takes one label that came meanwhile; call again with the same until false. */
+bool ids_finish(struct ids *ids, struct hash128 hash, const struct id_record *record, struct early_label *early);
+
+/* For a label: APPLIED: the event is known, *record is filled, nothing is changed yet. Else what became of the label. */
+enum state_labelled ids_label(struct ids *ids, struct hash128 hash, bool fraud, int64_t since_us, struct id_record *record);
+
+/* Removes what has expired by now_us, a bucket at a time; locks in turn. */
+void ids_evict(struct ids *ids, int64_t now_us);
