@@ -1,6 +1,7 @@
 /*
- * A group is worked on stage by stage: all decoded, then all feature rows, then one call of the engine, then all decisions.
- * The clock is read between the stages, so a group of 64 costs five readings and not 64 times five; each transaction gets
+ * A group is worked on stage by stage: all decoded, then all feature rows (prepare), then one call of the engine, then all
+ * decisions (conclude). A slot carries everything from one stage to the next, so that another thread may do what lies between.
+ * The clock is read between the stages, so a group of 64 costs seven readings and not 64 times five; each transaction gets
  * its share.
  */
 #include "server/pipeline.h"
@@ -25,7 +26,7 @@ struct worker {
     enum source_kind source;
     uint32_t batch_max;
     uint32_t *slots;     /* [batch_max] */
-    double *margins;     /* [batch_max][margins] */
+    double *margins;     /* [batch_max][margins], of the engine call under way */
     double *scores;      /* [batch_max][scores] */
     enum status scored;  /* of the engine call just done */
     int64_t decoded_ns;  /* end of the last decode of the group under way; 0: none is */
@@ -153,21 +154,34 @@ static void compute_features(struct worker *worker, struct txn *const *txns, uin
     }
 }
 
-static enum status compute_scores(struct worker *worker, uint32_t n)
+/* What the engine gave for one row, taken into its slot: the bundle's output alone. */
+static void take_scores(const struct pipeline *p, struct txn *txn, const double *margins, const double *scores)
+{
+    const struct bundle *bundle = txn->bundle;
+    /* A model with fewer margins than scores, or the reverse, has one that stands for the row. */
+    txn->verdict.margin = margins[bundle->output < p->info->margins ? bundle->output : 0];
+    txn->verdict.score = scores[bundle->output];
+}
+
+static void compute_scores(struct worker *worker, struct txn *const *txns, uint32_t n)
 {
     const struct pipeline *p = worker->pipeline;
     enum status status = STATUS_OK;
-    for (uint32_t at = 0; at < n && status == STATUS_OK; at += p->engine_max) {
+    for (uint32_t at = 0; at < n; at += p->engine_max) {
         uint32_t part = n - at < p->engine_max ? n - at : p->engine_max;
-        struct batch batch = {.rows = pool_rows(p->with.pool), .slots = worker->slots + at, .n = part,
-                              .margins = worker->margins + (size_t)at * p->info->margins,
-                              .scores = worker->scores + (size_t)at * p->info->scores, .done = batch_done, .owner = worker};
-        status = engine_submit(p->with.engine, p->with.prepared, &batch);
-        if (status == STATUS_OK)
-            status = worker->scored;
-        metrics_observe_size(worker->metrics, METRIC_BATCH, part);
+        struct batch batch = {.rows = pool_rows(p->with.pool), .slots = worker->slots + at, .n = part, .margins = worker->margins,
+                              .scores = worker->scores, .done = batch_done, .owner = worker};
+        if (status == STATUS_OK) {
+            status = engine_submit(p->with.engine, p->with.prepared, &batch);
+            status = status == STATUS_OK ? worker->scored : status;
+            metrics_observe_size(worker->metrics, METRIC_BATCH, part);
+        }
+        for (uint32_t i = 0; i < part; i++) {
+            txns[at + i]->outcome = status == STATUS_OK ? OUTCOME_SCORED : OUTCOME_FAILED;
+            if (status == STATUS_OK)
+                take_scores(p, txns[at + i], worker->margins + (size_t)i * p->info->margins, worker->scores + (size_t)i * p->info->scores);
+        }
     }
-    return status;
 }
 
 /* Bit i of the result: reason i applies. Reasons are the row's last columns; one that can't be told (NaN) does not apply. */
@@ -185,53 +199,56 @@ static uint64_t reasons_of(const struct worker *worker, const struct txn *txn)
     return bits;
 }
 
-static void take_decision(struct worker *worker, struct txn *txn, uint32_t position)
+static void take_decision(struct worker *worker, struct txn *txn)
 {
     const struct bundle *bundle = txn->bundle;
-    const struct model_info *info = worker->pipeline->info;
-    /* A model with fewer margins than scores, or the reverse, has one that stands for the row. */
-    uint32_t margin = bundle->output < info->margins ? bundle->output : 0;
-    txn->verdict.margin = worker->margins[(size_t)position * info->margins + margin];
-    txn->verdict.score = calibrate(&bundle->calibration, txn->verdict.margin, worker->scores[(size_t)position * info->scores + bundle->output]);
+    txn->verdict.score = calibrate(&bundle->calibration, txn->verdict.margin, txn->verdict.score);
     txn->verdict.decision = decide(&bundle->policy, txn->verdict.score);
     txn->reasons = reasons_of(worker, txn);
-    txn->outcome = OUTCOME_SCORED;
+    if (worker->decisions && !txn->trial)
+        decision_log_append(worker->decisions, txn, pool_rows(worker->pipeline->with.pool));
 }
 
-static void take_decisions(struct worker *worker, struct txn *const *txns, uint32_t n, enum status status)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        if (status != STATUS_OK) {
-            txns[i]->outcome = OUTCOME_FAILED;
-            continue;
-        }
-        take_decision(worker, txns[i], i);
-        if (worker->decisions && !txns[i]->trial)
-            decision_log_append(worker->decisions, txns[i], pool_rows(worker->pipeline->with.pool));
-    }
-}
-
-void pipeline_score(struct worker *worker, struct txn *const *txns, uint32_t n, pipeline_deliver *deliver, void *owner)
+/* Before the engine: what the group's rows are. */
+static void prepare(struct worker *worker, struct txn *const *txns, uint32_t n)
 {
     CHECK(n > 0 && n <= worker->batch_max);
     /* The group's decoding is over. What the source did since (a look for a repeat) belongs to no stage. */
     int64_t start = clock_monotonic_ns();
     worker->decoded_ns = 0;
     compute_features(worker, txns, n);
-    int64_t computed = clock_monotonic_ns();
-    enum status status = compute_scores(worker, n);
-    int64_t scored = clock_monotonic_ns();
-    take_decisions(worker, txns, n, status);
-    int64_t decided = clock_monotonic_ns();
+    int64_t each = (clock_monotonic_ns() - start) / n;
+    for (uint32_t i = 0; i < n; i++)
+        txns[i]->times.features = each;
+    metrics_observe_ns(worker->metrics, METRIC_STAGE, STAGE_FEATURES, (uint64_t)each, n);
+}
+
+/* After the engine: what follows from its scores. */
+static void conclude(struct worker *worker, struct txn *const *txns, uint32_t n)
+{
+    int64_t start = clock_monotonic_ns();
     for (uint32_t i = 0; i < n; i++) {
-        txns[i]->times.features = (computed - start) / n;
-        txns[i]->times.score = (scored - computed) / n;
-        txns[i]->times.decide = (decided - scored) / n;
+        if (txns[i]->outcome == OUTCOME_SCORED)
+            take_decision(worker, txns[i]);
+    }
+    int64_t decided = clock_monotonic_ns(), each = (decided - start) / n;
+    for (uint32_t i = 0; i < n; i++) {
+        txns[i]->times.decide = each;
         txns[i]->decided_ns = decided;
     }
-    metrics_observe_ns(worker->metrics, METRIC_STAGE, STAGE_FEATURES, (uint64_t)txns[0]->times.features, n);
-    metrics_observe_ns(worker->metrics, METRIC_STAGE, STAGE_SCORE, (uint64_t)txns[0]->times.score, n);
-    metrics_observe_ns(worker->metrics, METRIC_STAGE, STAGE_DECIDE, (uint64_t)txns[0]->times.decide, n);
+    metrics_observe_ns(worker->metrics, METRIC_STAGE, STAGE_DECIDE, (uint64_t)each, n);
+}
+
+void pipeline_score(struct worker *worker, struct txn *const *txns, uint32_t n, pipeline_deliver *deliver, void *owner)
+{
+    prepare(worker, txns, n);
+    int64_t start = clock_monotonic_ns();
+    compute_scores(worker, txns, n);
+    int64_t each = (clock_monotonic_ns() - start) / n;
+    for (uint32_t i = 0; i < n; i++)
+        txns[i]->times.score = each;
+    metrics_observe_ns(worker->metrics, METRIC_STAGE, STAGE_SCORE, (uint64_t)each, n);
+    conclude(worker, txns, n);
     if (deliver)
         deliver(owner, txns, n);
 }

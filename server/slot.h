@@ -37,7 +37,7 @@ struct txn {
     struct transaction input;
     struct span document;        /* the bytes it was decoded from; borrowed from the source */
     struct decode_fault fault;   /* OUTCOME_REJECTED */
-    struct verdict verdict;      /* OUTCOME_SCORED, OUTCOME_REPEATED */
+    struct verdict verdict;      /* OUTCOME_SCORED, OUTCOME_REPEATED; between engine and decision: its score is not calibrated yet */
     uint64_t reasons;            /* bit i: bundle->reasons[i] applies */
     const struct bundle *bundle; /* that it is scored with */
     int64_t received_ns;         /* clock_monotonic_ns at arrival */
