@@ -39,8 +39,8 @@ static const struct function {
     const char *name;
     bool binary;
 } functions[NETWORK_FUNCTION_COUNT] = {
-#define NETWORK_UNARY(name, shown) {shown, false},
-#define NETWORK_BINARY(name, shown) {shown, true},
+#define NETWORK_UNARY(name, shown, value) {shown, false},
+#define NETWORK_BINARY(name, shown, value) {shown, true},
 #include "model/network_functions.def"
 #undef NETWORK_UNARY
 #undef NETWORK_BINARY

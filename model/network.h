@@ -76,8 +76,8 @@ enum network_reduce {
 };
 
 enum network_function {
-#define NETWORK_UNARY(name, shown) NETWORK_FN_##name,
-#define NETWORK_BINARY(name, shown) NETWORK_FN_##name,
+#define NETWORK_UNARY(name, shown, value) NETWORK_FN_##name,
+#define NETWORK_BINARY(name, shown, value) NETWORK_FN_##name,
 #include "model/network_functions.def"
 #undef NETWORK_UNARY
 #undef NETWORK_BINARY

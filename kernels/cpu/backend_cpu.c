@@ -2,17 +2,20 @@
 
 #include <stdlib.h>
 
+#include "kernels/cpu/network_plan.h"
 #include "kernels/cpu/plan.h"
-#include "kernels/ref/network_reference.h"
 #include "model/base/check.h"
 #include "model/forest.h"
 #include "model/link.h"
 #include "model/model.h"
+#include "model/network.h"
 
+/* Of a forest or of a network; the other's are NULL. Both are borrowed from the model, which outlives this. */
 struct prepared {
-    const struct forest *forest; /* borrowed from the model, which outlives this; NULL: a network */
+    const struct forest *forest;
     struct plan *plan;
-    const struct network *network; /* likewise, or NULL */
+    const struct network *network;
+    struct network_plan *network_plan;
 };
 
 /* The context is the instruction set to use, held in a static. */
@@ -57,19 +60,20 @@ static void cpu_release(void *context, struct prepared *prepared)
 {
     (void)context;
     plan_destroy(prepared->plan);
+    network_plan_destroy(prepared->network_plan);
     free(prepared);
 }
 
 static enum status cpu_prepare(void *context, const struct model *model, struct prepared **out, struct error *err)
 {
-    const struct forest *forest = model_forest(model);
     struct prepared *prepared = calloc(1, sizeof *prepared);
     if (!prepared)
         return error_set(err, STATUS_NO_MEMORY, "out of memory");
-    prepared->forest = forest;
+    prepared->forest = model_forest(model);
     prepared->network = model_network(model);
     struct plan_options options = {.isa = *(const enum isa *)context};
-    enum status status = forest ? plan_make(forest, &options, &prepared->plan, err) : STATUS_OK;
+    enum status status = prepared->forest ? plan_make(prepared->forest, &options, &prepared->plan, err)
+                                          : network_plan_make(prepared->network, options.isa, &prepared->network_plan, err);
     if (status != STATUS_OK) {
         free(prepared);
         return status;
@@ -78,13 +82,8 @@ static enum status cpu_prepare(void *context, const struct model *model, struct 
     return STATUS_OK;
 }
 
-static enum status cpu_submit(void *context, const struct prepared *prepared, struct batch *batch)
+static void answer_forest(const struct prepared *prepared, struct batch *batch)
 {
-    (void)context;
-    if (prepared->network) {
-        network_reference_answer(prepared->network, batch);
-        return STATUS_OK;
-    }
     const struct forest *f = prepared->forest;
     CHECK(batch->rows->type == f->input_type && batch->rows->columns >= f->features);
     uint32_t scores = link_scores(f->link, f->outputs);
@@ -92,7 +91,29 @@ static enum status cpu_submit(void *context, const struct prepared *prepared, st
     for (uint32_t i = 0; i < batch->n; i++)
         link_apply(f->link, f->link_parameter, f->link_divisor, batch->margins + (size_t)i * f->outputs,
                    batch->scores + (size_t)i * scores, f->outputs);
-    batch->done(batch, STATUS_OK);
+}
+
+static enum status answer_network(const struct prepared *prepared, struct batch *batch)
+{
+    const struct network *n = prepared->network;
+    CHECK(batch->rows->type == NUMBER_F32 && batch->rows->columns >= n->features);
+    uint32_t scores = link_scores(n->link, n->outputs);
+    enum status status = network_plan_margins(prepared->network_plan, batch->rows, batch->slots, batch->n, batch->margins);
+    for (uint32_t i = 0; i < batch->n && status == STATUS_OK; i++)
+        link_apply(n->link, n->link_parameter, 1, batch->margins + (size_t)i * n->outputs, batch->scores + (size_t)i * scores,
+                   n->outputs);
+    return status;
+}
+
+static enum status cpu_submit(void *context, const struct prepared *prepared, struct batch *batch)
+{
+    (void)context;
+    enum status status = STATUS_OK;
+    if (prepared->network)
+        status = answer_network(prepared, batch);
+    else
+        answer_forest(prepared, batch);
+    batch->done(batch, status);
     return STATUS_OK;
 }
 
@@ -107,7 +128,7 @@ static void cpu_describe(void *context, const struct prepared *prepared, struct 
 {
     (void)context;
     if (prepared->network)
-        buf_string(out, "kernel: plain loops, one row and one operation at a time\n");
+        network_plan_describe(prepared->network_plan, out);
     else
         plan_describe(prepared->plan, out);
 }

@@ -45,22 +45,43 @@ static void fill_rows(const struct inputs *inputs, struct trial *trial, uint32_t
     }
 }
 
-enum status trial_make(const struct inputs *inputs, struct trial *out, struct error *err)
+/* Rows of zeros, `count` of them, and where batches find them. */
+static enum status make_rows(uint32_t features, enum number_type type, uint32_t outputs, struct trial *out, uint32_t *count, struct error *err)
 {
-    const struct forest *forest = inputs->forest;
-    size_t row_bytes = forest->features * number_type_bytes(forest->input_type);
+    size_t row_bytes = features * number_type_bytes(type);
     size_t stride = row_bytes ? (row_bytes + 63) / 64 * 64 : 64;
-    size_t count = ROW_BYTES_MAX / stride;
-    count = count < 1 ? 1 : count > ROWS_MAX ? ROWS_MAX : count;
-    *out = (struct trial){.rows = {.stride = stride, .columns = forest->features, .type = forest->input_type}};
-    out->rows.base = prepared_alloc(stride * count);
-    out->margins = malloc(TRIAL_BATCH_MAX * forest->outputs * sizeof *out->margins);
+    size_t fit = ROW_BYTES_MAX / stride;
+    *count = fit < 1 ? 1 : fit > ROWS_MAX ? ROWS_MAX : (uint32_t)fit;
+    *out = (struct trial){.rows = {.stride = stride, .columns = features, .type = type}};
+    out->rows.base = prepared_alloc(stride * *count);
+    out->margins = malloc((size_t)TRIAL_BATCH_MAX * outputs * sizeof *out->margins);
     if (!out->rows.base || !out->margins)
         return error_set(err, STATUS_NO_MEMORY, "out of memory");
     for (uint32_t i = 0; i < TRIAL_BATCH_MAX; i++)
-        out->slots[i] = (uint32_t)(i * 389 % count); /* a prime: neighbours in a batch are none in memory */
-    fill_rows(inputs, out, (uint32_t)count);
+        out->slots[i] = i * 389 % *count; /* a prime: neighbours in a batch are none in memory */
     return STATUS_OK;
+}
+
+enum status trial_make(const struct inputs *inputs, struct trial *out, struct error *err)
+{
+    const struct forest *forest = inputs->forest;
+    uint32_t count;
+    enum status status = make_rows(forest->features, forest->input_type, forest->outputs, out, &count, err);
+    if (status == STATUS_OK)
+        fill_rows(inputs, out, count);
+    return status;
+}
+
+enum status trial_make_plain(uint32_t features, uint32_t outputs, struct trial *out, struct error *err)
+{
+    uint32_t count;
+    uint64_t random = 1;
+    enum status status = make_rows(features, NUMBER_F32, outputs, out, &count, err);
+    for (uint32_t i = 0; status == STATUS_OK && i < count; i++) {
+        for (uint32_t column = 0; column < features; column++)
+            put(&out->rows, i, column, (double)next_random(&random) * 0x1p-29 - 2); /* -2 .. 2 */
+    }
+    return status;
 }
 
 void trial_free(struct trial *trial)

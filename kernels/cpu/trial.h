@@ -17,6 +17,9 @@ struct trial {
 MUST_USE enum status trial_make(const struct inputs *inputs, struct trial *out, struct error *err);
 void trial_free(struct trial *trial);
 
+/* Rows of float32 numbers like standardised ones, for what has no thresholds. Likewise. */
+MUST_USE enum status trial_make_plain(uint32_t features, uint32_t outputs, struct trial *out, struct error *err);
+
 /* Microseconds that run(context, trial, slots, n) takes for n rows: of this thread's time; the least of some calls, each
  * on other rows where n is small. Makes calls until budget_us has gone by, one at least. */
 double trial_measure(struct trial *trial, uint32_t n, double budget_us,
