@@ -164,7 +164,7 @@ static bool apply_node(struct onnx_network *n, const struct onnx_node *node)
     bool known = true;
     if (!operator)
         return onnx_fail_node(n->g, node, STATUS_UNSUPPORTED,
-                              "the operator %.*s%s%.*s is not supported; docs/models.md lists those that are",
+                              "the operator %.*s%s%.*s is not supported; docs/networks.md lists those that are",
                               (int)(node->domain.len > 0 ? onnx_text_length(node->domain) : 0), onnx_text_data(node->domain),
                               node->domain.len > 0 ? "::" : "", ONNX_TEXT(node->op));
     if (!all_fixed(n, node))

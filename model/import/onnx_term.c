@@ -94,17 +94,15 @@ bool onnx_numbers_of(struct onnx_network *n, const struct onnx_node *node, uint3
     if (term->held != ONNX_FIXED)
         return onnx_fail_node(n->g, node, STATUS_UNSUPPORTED, "its input '%.*s' must be a constant",
                               ONNX_TEXT(onnx_input(n->g, node, input)));
-    if (!onnx_work(n, node, onnx_items(term)))
-        return false;
     if (term->in_file)
-        return onnx_tensor_numbers(n->g, &term->tensor, out);
+        return onnx_tensor_numbers(n->g, &term->tensor, out) && onnx_work(n, node, out->size);
     out->items = import_grow(n->g->memory, NULL, &out->capacity, term->numbers.size, sizeof *out->items);
     if (!out->items)
         return onnx_out_of_memory(n->g);
     if (term->numbers.size > 0)
         memcpy(out->items, term->numbers.items, term->numbers.size * sizeof *out->items);
     out->size = term->numbers.size;
-    return true;
+    return onnx_work(n, node, out->size);
 }
 
 bool onnx_whole_of(struct onnx_network *n, const struct onnx_node *node, uint32_t input, int64_t *out)

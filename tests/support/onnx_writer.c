@@ -75,6 +75,13 @@ void onnx_put_whole(struct buf *node, const char *name, int64_t value)
     onnx_put_message(node, 5, &a);
 }
 
+void onnx_put_real(struct buf *node, const char *name, float value)
+{
+    struct buf a = attribute_of(name);
+    onnx_put_float(&a, 2, value);
+    onnx_put_message(node, 5, &a);
+}
+
 void onnx_put_string(struct buf *node, const char *name, const char *value)
 {
     struct buf a = attribute_of(name);
@@ -112,6 +119,14 @@ struct buf onnx_tensor_of(const char *name, int type, int64_t n, const void *raw
     onnx_put_varint(&tensor, 2, (uint64_t)type);
     onnx_put_text(&tensor, 8, name);
     onnx_put_bytes(&tensor, 9, raw, len);
+    return tensor;
+}
+
+struct buf onnx_tensor_shaped(const char *name, int type, uint32_t rank, const int64_t *dims, const void *raw, size_t len)
+{
+    struct buf tensor = onnx_tensor_of(name, type, -1, raw, len);
+    for (uint32_t i = 0; i < rank; i++)
+        onnx_put_varint(&tensor, 1, (uint64_t)dims[i]);
     return tensor;
 }
 
