@@ -9,9 +9,16 @@
 #include "kernels/cpu/shape.h"
 #include "model/base/check.h"
 
-enum { NOBODYS_PLACE = BLEND_PLACES - 1 };
 _Static_assert(RANKS_MAX * 64 <= MANY_RANK_BYTES, "64 rows must fit");
-_Static_assert(RANKS_MAX <= 512 && BLEND_WORK <= 64, "blend_put_where packs them into 9 and 6 bits");
+_Static_assert(RANKS_MAX <= 512 && BLEND_NOBODYS < 16, "a step packs them into 9 and 4 bits");
+
+#define BYTES(fail, pass, to) {(fail) * 64, (pass) * 64, (to) * 64}
+#define PLACE(to)                                                                                                                \
+    [BLEND_LEAVES << 4 | (to)] = BYTES(BLEND_ZERO, BLEND_ZERO, to), [BLEND_FAIL << 4 | (to)] = BYTES(to, BLEND_ZERO, to),        \
+    [BLEND_PASS << 4 | (to)] = BYTES(BLEND_ZERO, to, to), [BLEND_FAIL_PASS << 4 | (to)] = BYTES(to, (to) + 1, to),               \
+    [BLEND_PASS_FAIL << 4 | (to)] = BYTES((to) + 1, to, to)
+const struct blend_where blend_wheres[BLEND_CHILDREN << 4] = {PLACE(0), PLACE(1), PLACE(2), PLACE(3), PLACE(4),
+                                                              PLACE(5), PLACE(6), PLACE(7), PLACE(BLEND_NOBODYS)};
 
 /* --- laying out ------------------------------------------------------------------------------------------------------- */
 
@@ -37,24 +44,40 @@ static void count_places(struct maker *m)
     }
 }
 
-/* Writes the steps of what is below `child`, as tree k of the group; the outcome comes to its place `to`. Returns where to
- * read it. At most 255 deep. */
-static uint8_t put_steps(struct maker *m, uint32_t k, uint32_t child, uint32_t to)
+static struct blend_step make_step(uint8_t threshold, uint32_t fail_leaves, uint32_t column, enum blend_children children, uint32_t to)
+{
+    return (struct blend_step){.threshold = threshold,
+                               .fail_leaves = (uint8_t)fail_leaves,
+                               .where = (uint16_t)(column | ((uint32_t)children << 4 | to) << 9)};
+}
+
+/* Whatever comes: leaf 0. */
+static struct blend_step idle_step(uint32_t to)
+{
+    return make_step(0, 0, 0, BLEND_LEAVES, to);
+}
+
+static enum blend_children children_of(const struct shape_split *split, bool fail_first)
+{
+    bool fail_leaf = split->fail & SHAPE_LEAF, pass_leaf = split->pass & SHAPE_LEAF;
+    if (fail_leaf || pass_leaf)
+        return fail_leaf && pass_leaf ? BLEND_LEAVES : fail_leaf ? BLEND_PASS : BLEND_FAIL;
+    return fail_first ? BLEND_FAIL_PASS : BLEND_PASS_FAIL;
+}
+
+/* Writes the steps of what is below `child`, as tree k of the group; the outcome comes to place `to`. At most 255 deep. */
+static void put_steps(struct maker *m, uint32_t k, uint32_t child, uint32_t to)
 {
     if (child & SHAPE_LEAF)
-        return BLEND_ZERO;
+        return;
     const struct shape_split *split = &m->shape.splits[child];
     bool fail_first = places_needed(m, split->fail) >= places_needed(m, split->pass);
     uint32_t first = fail_first ? split->fail : split->pass, second = fail_first ? split->pass : split->fail;
-    uint8_t first_at = put_steps(m, k, first, to);
-    uint8_t second_at = put_steps(m, k, second, first & SHAPE_LEAF ? to : to + 1);
-    uint8_t place = (uint8_t)(k * BLEND_PLACES + to);
-    CHECK(to < NOBODYS_PLACE);
-    struct blend_step *step = &m->steps[k][m->step_counts[k]++];
-    step->threshold = split->threshold;
-    step->fail_leaves = (uint8_t)shape_leaves(&m->shape, split->fail);
-    blend_put_where(step, split->column, fail_first ? first_at : second_at, fail_first ? second_at : first_at, place);
-    return place;
+    CHECK(to < BLEND_NOBODYS);
+    put_steps(m, k, first, to);
+    put_steps(m, k, second, first & SHAPE_LEAF ? to : to + 1);
+    m->steps[k][m->step_counts[k]++] =
+        make_step(split->threshold, shape_leaves(&m->shape, split->fail), split->column, children_of(split, fail_first), to);
 }
 
 static void put_value(struct maker *m, const struct blend_tree *tree, uint32_t leaf, double value)
@@ -68,14 +91,6 @@ static void put_value(struct maker *m, const struct blend_tree *tree, uint32_t l
         out[m->blend->layout == BLEND_LEAVES_PLANES ? b * tree->leaves + leaf : leaf * bytes + b] = number[b];
 }
 
-/* Whatever comes: leaf 0. */
-static struct blend_step idle_step(uint32_t place)
-{
-    struct blend_step step = {0};
-    blend_put_where(&step, 0, BLEND_ZERO, BLEND_ZERO, place);
-    return step;
-}
-
 /* Values of tree `at`, and its steps as tree k of the group at hand. */
 static int put_tree(struct maker *m, uint32_t at, uint32_t k)
 {
@@ -83,8 +98,10 @@ static int put_tree(struct maker *m, uint32_t at, uint32_t k)
     const struct shape *shape = &m->shape;
     shape_read(&m->shape, blend->ranks, blend->order->tree[at]);
     uint32_t leaves = shape->leaf_count;
-    uint32_t room = blend->layout == BLEND_LEAVES_PLAIN ? leaves : leaves <= 64 ? 64 : leaves <= 128 ? 128 : 256;
-    if (prepared_grow(&blend->values, &blend->value_capacity, blend->value_count + room,
+    uint32_t room = leaves;
+    while (blend->layout == BLEND_LEAVES_PLANES && (room & (room - 1)) != 0)
+        room += room & -room;
+    if (prepared_grow(&blend->values, &blend->value_capacity, blend->value_count + room + 64, /* a plane is read as 64 bytes */
                       number_type_bytes(blend->ranks->inputs->forest->sum_type)) != 0)
         return -1;
     blend->trees[at] = (struct blend_tree){.first_value = (uint32_t)blend->value_count, .leaves = room};
@@ -92,9 +109,9 @@ static int put_tree(struct maker *m, uint32_t at, uint32_t k)
     count_places(m);
     m->step_counts[k] = 0;
     if (shape->root & SHAPE_LEAF) /* passed or failed, it is leaf 0 */
-        m->steps[k][m->step_counts[k]++] = idle_step(k * BLEND_PLACES);
+        m->steps[k][m->step_counts[k]++] = idle_step(0);
     else
-        (void)put_steps(m, k, shape->root, 0);
+        put_steps(m, k, shape->root, 0);
     for (uint32_t i = 0; i < leaves; i++)
         put_value(m, &blend->trees[at], i, shape->values[i]);
     return 0;
@@ -119,7 +136,7 @@ static int put_group(struct maker *m, uint32_t first_tree, uint32_t trees)
     for (uint32_t i = 0; i < steps; i++) {
         for (uint32_t k = 0; k < BLEND_SIDE_BY_SIDE; k++) {
             bool is_idle = i >= m->step_counts[k];
-            blend->steps[blend->step_count++] = is_idle ? idle_step(k * BLEND_PLACES + NOBODYS_PLACE) : m->steps[k][i];
+            blend->steps[blend->step_count++] = is_idle ? idle_step(BLEND_NOBODYS) : m->steps[k][i];
         }
     }
     return 0;

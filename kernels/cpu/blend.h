@@ -21,51 +21,42 @@
 enum {
     BLEND_LEAVES_MAX = 256,
     BLEND_SIDE_BY_SIDE = 4,
-    BLEND_PLACES = 9, /* of each tree: 8 for 256 leaves, and one that nobody reads */
-    BLEND_ZERO = BLEND_SIDE_BY_SIDE * BLEND_PLACES, /* the place that stands for a leaf: 64 zeros */
-    BLEND_WORK = BLEND_ZERO + 1,
+    /* Of each tree: 8 places for 256 leaves, one that nobody reads, and one that stands for a leaf: 64 zeros. */
+    BLEND_NOBODYS = 8,
+    BLEND_ZERO = 9,
+    BLEND_PLACES = 10,
 };
 
 /* How leaf values are laid out. */
 enum blend_leaves {
     BLEND_LEAVES_PLAIN,  /* [leaf] */
-    BLEND_LEAVES_PLANES, /* [byte of the number][leaf]: fetched by byte shuffles, a multiple of 64 leaves */
+    BLEND_LEAVES_PLANES, /* [byte of the number][leaf]: fetched by byte shuffles; leaves padded to a power of two */
 };
+
+/* Where a step finds its children's outcomes, as seen from its own place: leaves are at zero, the child that was computed first
+ * is at the same place, the second one there too, if the first is a leaf, or at the next. */
+enum blend_children { BLEND_LEAVES, BLEND_FAIL, BLEND_PASS, BLEND_FAIL_PASS, BLEND_PASS_FAIL, BLEND_CHILDREN };
 
 struct blend_step {
     uint8_t threshold;
     uint8_t fail_leaves; /* below the fail side */
-    uint8_t where[4];    /* column, places: see blend_where */
+    uint16_t where;      /* column | (blend_children << 4 | place) << 9 */
 };
 
-/* Packs where a step reads and writes, so that one load and a shift and a mask each give byte offsets of 64-byte vectors. */
-static inline void blend_put_where(struct blend_step *step, uint32_t column, uint32_t fail, uint32_t pass, uint32_t to)
-{
-    uint32_t packed = column | fail << 9 | pass << 15 | to << 21;
-    for (int i = 0; i < 4; i++)
-        step->where[i] = (uint8_t)(packed >> 8 * i);
-}
-
+/* blend_wheres[where >> 9]: in bytes, within the places of a tree. */
 struct blend_where {
-    uint32_t column, fail, pass, to; /* in bytes */
+    uint16_t fail, pass, to;
 };
-
-static inline struct blend_where blend_where(const struct blend_step *step)
-{
-    uint32_t packed = step->where[0] | (uint32_t)step->where[1] << 8 | (uint32_t)step->where[2] << 16 | (uint32_t)step->where[3] << 24;
-    return (struct blend_where){
-        .column = packed << 6 & 511 << 6, .fail = packed >> 3 & 63 << 6, .pass = packed >> 9 & 63 << 6, .to = packed >> 15 & 63 << 6};
-}
+extern const struct blend_where blend_wheres[BLEND_CHILDREN << 4];
 
 struct blend_tree {
     uint32_t first_value; /* into values: numbers (plain), or bytes / the size of a number (planes) */
-    uint32_t leaves;      /* in the layout: padded for planes (64, 128, 256) */
+    uint32_t leaves;      /* in the layout */
 };
 
 /* Up to four trees that follow each other, of one output. */
 struct blend_group {
-    uint32_t first_step; /* step i of tree k is steps[first_step + 4 * i + k]; tree k has the places from
-                          * BLEND_PLACES * k on, and its outcome comes to the first of them */
+    uint32_t first_step; /* step i of tree k is steps[first_step + 4 * i + k]; its outcome comes to its place 0 */
     uint32_t steps;      /* of each */
     uint32_t first_tree, trees;
 };

@@ -10,25 +10,26 @@
 const uint8_t blend_place_avx2[64] = {SIXTEEN(0), SIXTEEN(16), SIXTEEN(32), SIXTEEN(48)};
 
 struct work {
-    uint8_t places[BLEND_WORK][64];
+    uint8_t places[BLEND_SIDE_BY_SIDE][BLEND_PLACES][64];
 } __attribute__((aligned(64)));
 
 /* 32 of the 64 rows. */
-static inline void blend_half(struct blend_where at, __m256i threshold, __m256i fail_leaves, const uint8_t *ranks, uint8_t *places)
+static inline void blend_half(const struct blend_where *at, __m256i threshold, __m256i fail_leaves, const uint8_t *ranks, uint8_t *places)
 {
-    __m256i rank = _mm256_load_si256((const void *)(ranks + at.column));
+    __m256i rank = _mm256_load_si256((const void *)ranks);
     __m256i pass = _mm256_cmpeq_epi8(_mm256_max_epu8(rank, threshold), rank);
-    __m256i from_fail = _mm256_load_si256((const void *)(places + at.fail));
-    __m256i from_pass = _mm256_add_epi8(_mm256_load_si256((const void *)(places + at.pass)), fail_leaves);
-    _mm256_store_si256((void *)(places + at.to), _mm256_blendv_epi8(from_fail, from_pass, pass));
+    __m256i from_fail = _mm256_load_si256((const void *)(places + at->fail));
+    __m256i from_pass = _mm256_add_epi8(_mm256_load_si256((const void *)(places + at->pass)), fail_leaves);
+    _mm256_store_si256((void *)(places + at->to), _mm256_blendv_epi8(from_fail, from_pass, pass));
 }
 
-static inline void blend_step(const struct blend_step *step, const uint8_t *ranks, struct work *work)
+static inline void blend_step(const struct blend_step *step, const uint8_t *ranks, uint8_t *places)
 {
-    struct blend_where at = blend_where(step);
+    const struct blend_where *at = &blend_wheres[step->where >> 9];
+    const uint8_t *column = ranks + 64 * (step->where & 511u);
     __m256i threshold = _mm256_set1_epi8((char)step->threshold), fail_leaves = _mm256_set1_epi8((char)step->fail_leaves);
-    blend_half(at, threshold, fail_leaves, ranks, work->places[0]);
-    blend_half(at, threshold, fail_leaves, ranks + 32, work->places[0] + 32);
+    blend_half(at, threshold, fail_leaves, column, places);
+    blend_half(at, threshold, fail_leaves, column + 32, places + 32);
 }
 
 /* Brings the leaf numbers that 64 rows come to into the first place of each tree of the group. */
@@ -36,10 +37,10 @@ static inline void blend_group(const struct blend *blend, const struct blend_gro
 {
     const struct blend_step *step = blend->steps + group->first_step, *end = step + (size_t)group->steps * BLEND_SIDE_BY_SIDE;
     for (; step < end; step += BLEND_SIDE_BY_SIDE) {
-        blend_step(step, ranks, work);
-        blend_step(step + 1, ranks, work);
-        blend_step(step + 2, ranks, work);
-        blend_step(step + 3, ranks, work);
+        blend_step(step, ranks, work->places[0][0]);
+        blend_step(step + 1, ranks, work->places[1][0]);
+        blend_step(step + 2, ranks, work->places[2][0]);
+        blend_step(step + 3, ranks, work->places[3][0]);
     }
 }
 
@@ -71,7 +72,7 @@ static void block32(const struct blend *blend, const uint8_t *ranks, uint32_t fr
         blend_group(blend, group, ranks, work);
         for (uint32_t k = 0; k < group->trees; k++) {
             const struct blend_tree *tree = &blend->trees[group->first_tree + k];
-            add32((const float *)blend->values + tree->first_value, work->places[k * BLEND_PLACES], s);
+            add32((const float *)blend->values + tree->first_value, work->places[k][0], s);
         }
     }
     for (int i = 0; i < 8; i++)
@@ -85,7 +86,7 @@ static void block64(const struct blend *blend, const uint8_t *ranks, uint32_t fr
         blend_group(blend, group, ranks, work);
         for (uint32_t k = 0; k < group->trees; k++) {
             const struct blend_tree *tree = &blend->trees[group->first_tree + k];
-            add64((const double *)blend->values + tree->first_value, work->places[k * BLEND_PLACES], sums);
+            add64((const double *)blend->values + tree->first_value, work->places[k][0], sums);
         }
     }
 }
@@ -93,7 +94,8 @@ static void block64(const struct blend *blend, const uint8_t *ranks, uint32_t fr
 void blend_block_avx2(const struct blend *blend, const uint8_t *ranks, uint32_t from, uint32_t to, void *sums)
 {
     struct work work;
-    memset(work.places[BLEND_ZERO], 0, 64);
+    for (int k = 0; k < BLEND_SIDE_BY_SIDE; k++)
+        memset(work.places[k][BLEND_ZERO], 0, 64);
     if (blend->ranks->inputs->forest->sum_type == NUMBER_F32)
         block32(blend, ranks, from, to, sums, &work);
     else

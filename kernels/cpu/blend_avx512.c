@@ -6,16 +6,16 @@
 #include "kernels/cpu/planes_avx512.h"
 
 struct work {
-    uint8_t places[BLEND_WORK][64];
+    uint8_t places[BLEND_SIDE_BY_SIDE][BLEND_PLACES][64];
 } __attribute__((aligned(64)));
 
-static inline void blend_step(const struct blend_step *step, const uint8_t *ranks, struct work *work)
+static inline void blend_step(const struct blend_step *step, const uint8_t *ranks, uint8_t *places)
 {
-    struct blend_where at = blend_where(step);
-    uint8_t *places = work->places[0];
-    __mmask64 pass = _mm512_cmpge_epu8_mask(_mm512_load_si512(ranks + at.column), _mm512_set1_epi8((char)step->threshold));
-    __m512i after_fail = _mm512_set1_epi8((char)step->fail_leaves), from_pass = _mm512_load_si512(places + at.pass);
-    _mm512_store_si512(places + at.to, _mm512_mask_add_epi8(_mm512_load_si512(places + at.fail), pass, from_pass, after_fail));
+    const struct blend_where *at = &blend_wheres[step->where >> 9];
+    __m512i rank = _mm512_load_si512(ranks + 64 * (step->where & 511u));
+    __mmask64 pass = _mm512_cmpge_epu8_mask(rank, _mm512_set1_epi8((char)step->threshold));
+    __m512i fail_leaves = _mm512_set1_epi8((char)step->fail_leaves), from_pass = _mm512_load_si512(places + at->pass);
+    _mm512_store_si512(places + at->to, _mm512_mask_add_epi8(_mm512_load_si512(places + at->fail), pass, from_pass, fail_leaves));
 }
 
 /* Brings the leaf numbers that 64 rows come to into the first place of each tree of the group. */
@@ -23,16 +23,16 @@ static inline void blend_group(const struct blend *blend, const struct blend_gro
 {
     const struct blend_step *step = blend->steps + group->first_step, *end = step + (size_t)group->steps * BLEND_SIDE_BY_SIDE;
     for (; step < end; step += BLEND_SIDE_BY_SIDE) {
-        blend_step(step, ranks, work);
-        blend_step(step + 1, ranks, work);
-        blend_step(step + 2, ranks, work);
-        blend_step(step + 3, ranks, work);
+        blend_step(step, ranks, work->places[0][0]);
+        blend_step(step + 1, ranks, work->places[1][0]);
+        blend_step(step + 2, ranks, work->places[2][0]);
+        blend_step(step + 3, ranks, work->places[3][0]);
     }
 }
 
 static inline __m512i outcome(const struct work *work, uint32_t k)
 {
-    return _mm512_load_si512(work->places[k * BLEND_PLACES]);
+    return _mm512_load_si512(work->places[k][0]);
 }
 
 static void block32(const struct blend *blend, const uint8_t *ranks, uint32_t from, uint32_t to, float *sums, struct work *work)
@@ -72,7 +72,8 @@ static void block64(const struct blend *blend, const uint8_t *ranks, uint32_t fr
 void blend_block_avx512(const struct blend *blend, const uint8_t *ranks, uint32_t from, uint32_t to, void *sums)
 {
     struct work work;
-    memset(work.places[BLEND_ZERO], 0, 64);
+    for (int k = 0; k < BLEND_SIDE_BY_SIDE; k++)
+        memset(work.places[k][BLEND_ZERO], 0, 64);
     if (blend->ranks->inputs->forest->sum_type == NUMBER_F32)
         block32(blend, ranks, from, to, sums, &work);
     else

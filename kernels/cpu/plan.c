@@ -1,5 +1,6 @@
 #include "kernels/cpu/plan.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "kernels/cpu/inputs.h"
@@ -11,6 +12,8 @@
 
 /* Of a forest with more nodes, laying out takes long: only what is likely to win is tried. */
 enum { LARGE_FOREST = 1 << 20 };
+
+enum { TURNS = 3 }; /* of everybody in a trial */
 
 /* A second layout, or a larger one, must take less than this part of the other's time. */
 static const double worth_it = 0.9;
@@ -110,41 +113,58 @@ static uint32_t depth_of(const struct forest *forest)
     return depth;
 }
 
-static enum status try_crown(struct plan *plan, uint32_t depth, struct trial *trial, double *best_us, struct error *err)
+/* The deepest crown that at most three quarters of the leaves pay for: a full one has as many exits. */
+static uint32_t crown_depth_max(const struct forest *forest)
 {
-    struct crown *best = plan->crown;
-    enum status status = crown_make(plan->ranks, &plan->order, depth, plan->kernels->crown_columns, &plan->crown, err);
-    if (status != STATUS_OK) {
-        plan->crown = best;
-        return status;
+    uint64_t leaves = 0;
+    for (uint32_t t = 0; t < forest->tree_count; t++)
+        leaves += forest->trees[t].leaves;
+    uint32_t depth = 3;
+    while (depth < CROWN_DEPTH_MAX && (uint64_t)forest->tree_count * 4 << (depth + 1) <= leaves * 3)
+        depth++;
+    return depth;
+}
+
+/* Crowns of depths from .. to are made and tried in turn; plan->crown becomes the quickest. */
+static enum status try_crowns(struct plan *plan, uint32_t from, uint32_t to, struct trial *trial, struct error *err)
+{
+    struct crown *made[CROWN_DEPTH_MAX + 1] = {NULL};
+    double us[CROWN_DEPTH_MAX + 1];
+    uint32_t best = from;
+    enum status status = STATUS_OK;
+    for (uint32_t d = from; d <= to && status == STATUS_OK; d++) {
+        status = crown_make(plan->ranks, &plan->order, d, plan->kernels->crown_columns, &made[d], err);
+        us[d] = INFINITY;
     }
-    double us = measure(plan, PLAN_CROWN, trial, 1, trial_us);
-    if (best && us > *best_us * worth_it) { /* depths are tried from the smallest layout on */
-        crown_free(plan->crown);
-        plan->crown = best;
-        return STATUS_OK;
+    for (uint32_t t = 0; t < TURNS && status == STATUS_OK && from < to; t++) {
+        for (uint32_t d = from; d <= to; d++) {
+            plan->crown = made[d];
+            us[d] = fmin(us[d], measure(plan, PLAN_CROWN, trial, 1, trial_us / TURNS));
+        }
     }
-    crown_free(best);
-    *best_us = us;
-    return STATUS_OK;
+    for (uint32_t d = from + 1; d <= to && status == STATUS_OK; d++)
+        best = us[d] < us[best] * worth_it ? d : best; /* from the smallest layout on */
+    for (uint32_t d = from; d <= to; d++) {
+        if (d != best || status != STATUS_OK)
+            crown_free(made[d]);
+    }
+    plan->crown = status == STATUS_OK ? made[best] : NULL;
+    return status;
 }
 
 /* Crowns of several depths are tried where trees are deeper than a crown: a higher one costs more for every tree, and sends
  * fewer of them on to pages. Of a large forest only one is built, such that full trees fill their pages of four levels. */
 static enum status choose_crown(struct plan *plan, const struct plan_options *options, struct trial *trial, struct error *err)
 {
-    uint32_t tree_depth = depth_of(plan->forest), only = options->crown_depth;
-    double best_us = 0;
+    uint32_t tree_depth = depth_of(plan->forest), depth_max = crown_depth_max(plan->forest), only = options->crown_depth;
     if (only == 0 && tree_depth <= CROWN_DEPTH_MAX)
         only = tree_depth;
     if (only == 0 && plan->forest->node_count > LARGE_FOREST)
         only = 3 + (tree_depth + 1) % 4;
-    if (only > 0)
-        return try_crown(plan, only < tree_depth ? only : tree_depth, trial, &best_us, err);
-    enum status status = STATUS_OK;
-    for (uint32_t depth = 4; depth <= CROWN_DEPTH_MAX && status == STATUS_OK; depth++)
-        status = try_crown(plan, depth, trial, &best_us, err);
-    return status;
+    if (only == 0)
+        return try_crowns(plan, depth_max < 4 ? depth_max : 4, depth_max, trial, err);
+    only = only >= tree_depth ? tree_depth : only < depth_max ? only : depth_max;
+    return try_crowns(plan, only, only, trial, err);
 }
 
 /* Makes one layout. STATUS_UNSUPPORTED: it cannot take this forest. */
@@ -171,12 +191,13 @@ static enum status lay_out(struct plan *plan, const struct plan_options *options
     return plan->blend ? STATUS_OK : blend_make(plan->ranks, &plan->order, plan->kernels->blend_leaves, &plan->blend, err);
 }
 
-static bool is_worth_trying(const struct plan *plan, enum plan_kernel kernel, uint32_t n, enum plan_kernel best)
+/* others: how many kernels can take the forest, of those tried before. */
+static bool is_worth_trying(const struct plan *plan, enum plan_kernel kernel, uint32_t n, uint32_t others)
 {
     if (kernel == PLAN_BLEND || kernel == PLAN_TILE)
         return n >= 64; /* they take long for the first row; where they come in is found below */
     bool is_last_resort = kernel == PLAN_WALK && plan->forest->node_count > LARGE_FOREST;
-    return !is_last_resort || best == PLAN_REFERENCE;
+    return !is_last_resort || others == 0;
 }
 
 /* The quickest kernel for n rows, or the wanted one. One that is laid out anyway, for few rows, is preferred. */
@@ -184,28 +205,31 @@ static enum status choose(struct plan *plan, const struct plan_options *options,
                           enum plan_kernel *out, struct error *err)
 {
     static const enum plan_kernel kernels[] = {PLAN_CROWN, PLAN_TILE, PLAN_BLEND, PLAN_WALK};
-    if (wanted != PLAN_ANY) {
-        *out = wanted;
+    enum plan_kernel tried[sizeof kernels / sizeof kernels[0]];
+    double us[sizeof kernels / sizeof kernels[0]];
+    uint32_t count = 0, best = 0;
+    *out = wanted != PLAN_ANY ? wanted : PLAN_REFERENCE;
+    if (wanted != PLAN_ANY)
         return lay_out(plan, options, wanted, trial, err);
-    }
-    double best_us = 0;
-    *out = PLAN_REFERENCE;
     for (size_t i = 0; i < sizeof kernels / sizeof kernels[0]; i++) {
-        if (!is_worth_trying(plan, kernels[i], n, *out))
+        if (!is_worth_trying(plan, kernels[i], n, count))
             continue;
         enum status status = lay_out(plan, options, kernels[i], trial, err);
-        if (status == STATUS_UNSUPPORTED)
-            continue;
-        if (status != STATUS_OK)
+        if (status != STATUS_OK && status != STATUS_UNSUPPORTED)
             return status;
-        double us = measure(plan, kernels[i], trial, n, trial_us);
-        if (n > 1 && kernels[i] != plan->few)
-            us /= worth_it;
-        if (*out == PLAN_REFERENCE || us < best_us) {
-            best_us = us;
-            *out = kernels[i];
-        }
+        us[count] = INFINITY;
+        tried[count] = kernels[i];
+        count += status == STATUS_OK;
     }
+    for (uint32_t t = 0; t < TURNS && count > 1; t++) { /* in turn: what disturbs the machine meets all alike */
+        for (uint32_t i = 0; i < count; i++)
+            us[i] = fmin(us[i], measure(plan, tried[i], trial, n, trial_us / TURNS));
+    }
+    for (uint32_t i = 0; i < count && count > 1; i++) {
+        us[i] /= n > 1 && tried[i] != plan->few ? worth_it : 1;
+        best = us[i] < us[best] ? i : best;
+    }
+    *out = count > 0 ? tried[best] : PLAN_REFERENCE;
     return STATUS_OK;
 }
 
@@ -315,14 +339,18 @@ void plan_destroy(struct plan *plan)
 
 /* --- telling ---------------------------------------------------------------------------------------------------------- */
 
-static size_t plan_bytes(const struct plan *plan)
+static size_t layout_bytes(const struct plan *plan)
 {
-    size_t bytes = inputs_bytes(plan->inputs);
-    bytes += plan->walk ? walk_bytes(plan->walk) : 0;
+    size_t bytes = plan->walk ? walk_bytes(plan->walk) : 0;
     bytes += plan->crown ? crown_bytes(plan->crown) : 0;
     bytes += plan->blend ? blend_bytes(plan->blend) : 0;
-    bytes += plan->tile ? tile_bytes(plan->tile) : 0;
-    return bytes + (plan->ranks ? ranks_bytes(plan->ranks) : 0);
+    return bytes + (plan->tile ? tile_bytes(plan->tile) : 0);
+}
+
+/* What turns a row into ranks; it grows with the features, not with the trees. */
+static size_t limit_bytes(const struct plan *plan)
+{
+    return inputs_bytes(plan->inputs) + (plan->ranks ? ranks_bytes(plan->ranks) : 0);
 }
 
 static void describe_kernel(const struct plan *plan, enum plan_kernel kernel, const char *rows, struct buf *out)
@@ -351,12 +379,13 @@ static void describe_kernel(const struct plan *plan, enum plan_kernel kernel, co
 
 void plan_describe(const struct plan *plan, struct buf *out)
 {
-    size_t bytes = plan_bytes(plan);
+    size_t layouts = layout_bytes(plan), limits = limit_bytes(plan);
     describe_kernel(plan, plan->few, "1 row", out);
     describe_kernel(plan, plan->many, "64 rows", out);
     if (plan->few != plan->many && plan->many_from <= 64)
         buf_format(out, "many rows from: %u\n", plan->many_from);
     if (plan->us_1 > 0)
         buf_format(out, "measured: %.2f us for 1 row, %.1f for 64, %.0f for 1024\n", plan->us_1, plan->us_64, plan->us_1024);
-    buf_format(out, "prepared: %zu bytes, %.1f a node\n", bytes, (double)bytes / plan->forest->node_count);
+    buf_format(out, "prepared: %zu bytes of layouts, %.1f a node; %zu of limits\n", layouts,
+               (double)layouts / plan->forest->node_count, limits);
 }

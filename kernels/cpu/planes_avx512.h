@@ -11,15 +11,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Looks 64 leaf numbers up in one plane of bytes. */
+/* Looks 64 leaf numbers up in one plane of bytes. Small planes lie side by side, and what is read past their end is not used. */
 static inline __m512i look_up(const uint8_t *plane, uint32_t leaves, __m512i numbers)
 {
-    if (leaves == 64)
-        return _mm512_permutexvar_epi8(numbers, _mm512_load_si512(plane));
-    __m512i low = _mm512_permutex2var_epi8(_mm512_load_si512(plane), numbers, _mm512_load_si512(plane + 64));
+    if (leaves <= 64)
+        return _mm512_permutexvar_epi8(numbers, _mm512_loadu_si512(plane));
+    __m512i low = _mm512_permutex2var_epi8(_mm512_loadu_si512(plane), numbers, _mm512_loadu_si512(plane + 64));
     if (leaves == 128)
         return low;
-    __m512i high = _mm512_permutex2var_epi8(_mm512_load_si512(plane + 128), numbers, _mm512_load_si512(plane + 192));
+    __m512i high = _mm512_permutex2var_epi8(_mm512_loadu_si512(plane + 128), numbers, _mm512_loadu_si512(plane + 192));
     return _mm512_mask_mov_epi8(low, _mm512_movepi8_mask(numbers), high);
 }
 

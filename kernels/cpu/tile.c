@@ -26,11 +26,6 @@ static size_t group_test_bytes(uint32_t depth)
     return bytes;
 }
 
-static uint32_t group_leaves(uint32_t depth)
-{
-    return depth <= 6 ? 64 : 1u << depth;
-}
-
 static struct tile_group plan_group(const struct tile *tile, uint32_t first_tree, uint32_t end)
 {
     struct tile_group group = {.first_tree = first_tree, .depth = 1};
@@ -38,7 +33,7 @@ static struct tile_group plan_group(const struct tile *tile, uint32_t first_tree
         uint32_t depth = tile->ranks->inputs->forest->trees[tile->order->tree[t]].depth;
         group.depth = depth > group.depth ? depth : group.depth;
     }
-    group.leaves = group_leaves(group.depth);
+    group.leaves = 1u << group.depth;
     return group;
 }
 
@@ -105,7 +100,7 @@ static int make(struct tile *tile, const struct forest *forest)
         return -1;
     plan_groups(tile);
     tile->tests = prepared_alloc(tile->test_bytes);
-    tile->values = prepared_alloc(tile->value_count * number_type_bytes(forest->sum_type));
+    tile->values = prepared_alloc(tile->value_count * number_type_bytes(forest->sum_type) + 64); /* a plane is read as 64 bytes */
     bool enough = shape_make(forest, &shape) == 0 && tile->tests && tile->values;
     for (uint32_t g = 0; enough && g < tile->group_count; g++) {
         for (uint32_t k = 0; k < tile->groups[g].trees; k++) {

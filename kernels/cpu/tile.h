@@ -27,7 +27,7 @@ struct tile_group {
     size_t tests; /* into tests: for each level its columns, then its thresholds, each 8 * 2^level bytes and at least 64 */
     uint32_t depth; /* 1 .. 8 */
     uint32_t first_tree, trees; /* up to 8 that follow each other, of one output */
-    uint32_t leaves;      /* of a tree in the layout: 64, 128, 256 */
+    uint32_t leaves;      /* of a tree in the layout: 2^depth */
     uint32_t first_value; /* of the first tree, in numbers; each tree has its values as planes of bytes, see planes_avx512.h */
 };
 
