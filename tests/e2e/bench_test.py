@@ -35,6 +35,21 @@ def test_decode_prints_a_table_for_people():
     assert result.code == 0 and "decode_us" in result.out and "goal: at most 0.4" in result.out, result
 
 
+def test_load_says_how_long_a_model_takes_and_what_memory(tmp_path):
+    result = run("bench", "load", SOURCE / "config/bundles/card-fraud/model.json", "--rounds", "1", "--json")
+    assert result.code == 0, result
+    figures = json.loads(result.out)["figures"]
+    assert figures["ready_ms"] == pytest.approx(figures["load_ms"] + figures["prepare_ms"]), figures
+    assert 0 < figures["peak_mb"] < 64 + 4 * figures["file_mb"], figures
+
+
+def test_load_says_why_a_model_cannot_be_loaded(tmp_path):
+    path = tmp_path / "model.ubj"
+    path.write_bytes(b"")
+    result = run("bench", "load", path)
+    assert result.code == 1 and "the file is empty" in result.err, result
+
+
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
     path = tmp_path_factory.mktemp("bench") / "card"
