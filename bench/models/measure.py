@@ -1,5 +1,6 @@
 """The measuring itself; run.py starts this in the virtual environment."""
 import argparse
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -21,6 +22,15 @@ def processor():
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
     return "unknown processor"
+
+
+def versions():
+    """Of the rivals, those that are installed."""
+    for package in ("xgboost", "lightgbm", "onnxruntime", "scikit-learn-intelex", "tl2cgen", "lleaves"):
+        try:
+            yield f"{package} {importlib.metadata.version(package)}"
+        except importlib.metadata.PackageNotFoundError:
+            pass
 
 
 def agrees(scores, kind, expected):
@@ -67,15 +77,16 @@ def measure(started, rounds):
 
 def table(name, medians):
     rivals = [r for r in medians if not r.startswith("Assay")]
-    lines = [f"**{name}**", "", "| µs per call, rows: | " + " | ".join(str(n) for n in BATCHES) + " |", "|---|" + "---:|" * len(BATCHES)]
+    batches = [str(n) for n in BATCHES]  # as JSON has them
+    lines = [f"**{name}**", "", "| µs per call, rows: | " + " | ".join(batches) + " |", "|---|" + "---:|" * len(BATCHES)]
     for who, figures in medians.items():
-        lines.append(f"| {who} | " + " | ".join(f"{figures[n]:,.2f}" if figures[n] < 100 else f"{figures[n]:,.0f}" for n in BATCHES) + " |")
+        lines.append(f"| {who} | " + " | ".join(f"{figures[n]:,.2f}" if figures[n] < 100 else f"{figures[n]:,.0f}" for n in batches) + " |")
     if rivals:
-        best = {n: min(rivals, key=lambda r: medians[r][n]) for n in BATCHES}
+        best = {n: min(rivals, key=lambda r: medians[r][n]) for n in batches}
         for who in [a for a in medians if a.startswith("Assay")]:
-            ratios = (f"{medians[best[n]][n] / medians[who][n]:.1f} ×" for n in BATCHES)
+            ratios = (f"{medians[best[n]][n] / medians[who][n]:.1f} ×" for n in batches)
             lines.append(f"| *best rival / {who}* | " + " | ".join(ratios) + " |")
-        lines.append("| *best rival* | " + " | ".join(best[n] for n in BATCHES) + " |")
+        lines.append("| *best rival* | " + " | ".join(best[n] for n in batches) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -85,11 +96,33 @@ def measure_model(name, options):
     path = trained.trained(name, options.home)
     library = contenders.Library(options.library, trained.rows(ROWS, 3))
     started, skipped = start_all(library, kind, path, not options.no_compiled)
+    if options.prepare:
+        return None
     samples = measure(started, options.rounds)
-    medians = {who: {n: statistics.median(samples[who][n]) for n in BATCHES} for who in samples}
+    medians = {who: {str(n): statistics.median(samples[who][n]) for n in BATCHES} for who in samples}
     described = {who: c.describe().splitlines() for who, c in started.items() if who.startswith("Assay")}
     print(table(name, medians), flush=True)
-    return {"model": name, "us": medians, "skipped": skipped, "kernels": described}
+    machine = f"{processor()}, one thread, processor time per call, median of {options.rounds} rounds in turn, load {os.getloadavg()[0]:.1f}; " \
+        + ", ".join(versions())
+    return {"model": name, "us": medians, "machine": machine, "skipped": skipped, "kernels": described}
+
+
+def merged(measured, path):
+    """With what earlier runs measured of other models, in the models' order: so that a long measurement can be cut up."""
+    earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    results = {result["model"]: result for result in earlier + measured}
+    return [results[name] for name in trained.MODELS if name in results]
+
+
+def write(results, out):
+    (out / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+    text = []
+    for result in results:
+        text += [table(result["model"], result["us"]), f"*{result['machine']}*\n"]
+        text += [f"Skipped: {who}: {reason}\n" for who, reason in result["skipped"].items()]
+    (out / "results.md").write_text("\n".join(text), encoding="utf-8")
+    (out / "results.svg").write_text(picture.draw(results, BATCHES), encoding="utf-8")
+    print(f"written: {out}/results.json, results.md, results.svg")
 
 
 def main():
@@ -100,18 +133,12 @@ def main():
     parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--only", required=True)
     parser.add_argument("--no-compiled", action="store_true")
+    parser.add_argument("--prepare", action="store_true")
     options = parser.parse_args()
     names = [name for name in trained.MODELS if options.only in name]
-    results = [measure_model(name, options) for name in names]
-    machine = {"processor": processor(), "load": os.getloadavg()[0], "rounds": options.rounds}
-    (options.out / "results.json").write_text(json.dumps({"machine": machine, "results": results}, indent=1), encoding="utf-8")
-    text = [f"{machine['processor']}, one thread, processor time per call, median of {options.rounds} rounds in turn.\n"]
-    for result in results:
-        text.append(table(result["model"], result["us"]))
-        text += [f"Skipped: {who}: {reason}\n" for who, reason in result["skipped"].items()]
-    (options.out / "results.md").write_text("\n".join(text), encoding="utf-8")
-    (options.out / "results.svg").write_text(picture.draw(results, BATCHES), encoding="utf-8")
-    print(f"written: {options.out}/results.json, results.md, results.svg")
+    measured = [measure_model(name, options) for name in names]
+    if not options.prepare:
+        write(merged(measured, options.out / "results.json"), options.out)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ COLOURS = ["#c0392b", "#e67e22", "#f1c40f", "#2c3e50", "#2980b9", "#27ae60", "#8
 
 
 def panel(result, batches, x0, y0):
-    figures = {who: [us[n] / n for n in batches] for who, us in result["us"].items()}
+    figures = {who: [us[str(n)] / n for n in batches] for who, us in result["us"].items()}
     low = math.floor(math.log10(min(min(f) for f in figures.values())))
     high = math.ceil(math.log10(max(max(f) for f in figures.values())))
     width, height = PANEL_WIDTH - LEFT - LEGEND, PANEL_HEIGHT - TOP - 40

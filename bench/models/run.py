@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Measures Assay against the libraries that compute tree models, on the same models and the same fresh rows.
 
-    bench/models/run.py [--rounds N] [--only WORD] [--out DIR] [--no-compiled]
+    bench/models/run.py [--rounds N] [--only WORD] [--out DIR] [--no-compiled] [--prepare]
 
 It makes a virtual environment under build/bench-models, installs there whichever rivals can be had, trains the models
 (once; they are kept), checks that everybody computes the same scores, and then measures all of them in turn, round after
 round, one thread each: the median of the rounds counts. What could not be installed or started is listed as skipped, with
-the reason. Writes results.json, results.md and results.svg.
+the reason. Writes results.json, results.md and results.svg, which keep what earlier runs measured of other models: --only
+and --prepare cut a long measurement into short ones.
 """
 import argparse
 import os
@@ -55,6 +56,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=15, help="rounds over all contenders; the median counts (default 15)")
     parser.add_argument("--only", default="", help="models whose name has this word in it")
     parser.add_argument("--no-compiled", action="store_true", help="leave out tl2cgen and lleaves, which compile for minutes")
+    parser.add_argument("--prepare", action="store_true", help="install, train, convert and compile, but measure nothing")
     parser.add_argument("--out", type=pathlib.Path, default=HOME, help="where the results go (default build/bench-models)")
     options = parser.parse_args()
     HOME.mkdir(parents=True, exist_ok=True)
@@ -64,7 +66,8 @@ def main():
     for package, reason in missing.items():
         print(f"skipped: {package} cannot be installed here: {reason}", flush=True)
     command = [python, pathlib.Path(__file__).with_name("measure.py"), "--library", library, "--home", HOME, "--out", options.out,
-               "--rounds", str(options.rounds), "--only", options.only] + (["--no-compiled"] if options.no_compiled else [])
+               "--rounds", str(options.rounds), "--only", options.only]
+    command += ["--no-compiled"] * options.no_compiled + ["--prepare"] * options.prepare
     threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
     return subprocess.run(command, env={**os.environ, **threads}, check=False).returncode
 
