@@ -11,7 +11,7 @@
 struct passage {
     struct state *state;
     const struct state_event *event;
-    struct hash128 id;
+    const struct hashes *hashes;
     struct id_record record; /* KNOWN: where it went the first time; else: where it goes now */
     struct early_label early[EARLY_LABELS];
     size_t early_count;
@@ -123,6 +123,8 @@ static bool take_in(struct state *state, struct stripe *stripe, size_t key, uint
             running_advance(k, arena, r, time_us);
         let_go(k, arena, keys, r, time_us);
     }
+    if (r->count > 0 && r->count == k->caps[record_class(r)] && arena_low(arena))
+        (void)evict_longest_idle(state, stripe, key, number);
     struct view v = ring_view(k, arena, r);
     *position = newest ? v.count : view_upper(&v, time_us);
     bool ok = ring_insert(k, arena, r, *position, entry);
@@ -155,6 +157,8 @@ static uint32_t find_or_add(struct state *state, struct stripe *stripe, size_t k
         keys_touch(keys, &state->arena, at - 1);
         return at;
     }
+    if (arena_low(&state->arena))
+        (void)evict_longest_idle(state, stripe, key, UINT32_MAX);
     at = keys_add(keys, &state->arena, hash);
     for (int tries = 0; !at && tries < EVICT_TRIES && evict_longest_idle(state, stripe, key, UINT32_MAX); tries++)
         at = keys_add(keys, &state->arena, hash);
@@ -177,7 +181,7 @@ static uint32_t apply_key(struct passage *p, size_t key, struct hash128 hash)
     struct stripe *stripe = &state->stripes[number_of_stripe];
     uint8_t entry[ENTRY_BYTES_MAX];
     int64_t time = p->event->time_us;
-    entry_write(k, entry, p->event, id_check(p->id));
+    entry_write(k, entry, p->event, id_check(p->hashes->id));
     (void)pthread_mutex_lock(&stripe->lock);
     uint32_t at = keys_find(&stripe->keys[key], &state->arena, hash.low);
     struct record *r = at ? keys_record(&stripe->keys[key], &state->arena, at - 1) : NULL;
@@ -240,7 +244,7 @@ static void look_at_key(const struct passage *p, size_t key, struct hash128 hash
     uint32_t at = keys_find(&stripe->keys[key], &state->arena, hash.low);
     const struct record *r = at ? keys_record(&stripe->keys[key], &state->arena, at - 1) : NULL;
     struct view v = ring_view(k, &state->arena, r);
-    uint32_t position = known && r ? place_again(k, &v, time, p->record.ordinals[key], id_check(p->id)) : v.count;
+    uint32_t position = known && r ? place_again(k, &v, time, p->record.ordinals[key], id_check(p->hashes->id)) : v.count;
     if (position < v.count)
         features_at(p, key, r, position);
     else
@@ -259,16 +263,11 @@ static bool too_late_for(const struct passage *p, size_t key, struct hash128 has
     return late;
 }
 
-static bool has_key(const struct passage *p, size_t key)
-{
-    return p->event->keys[key].data && p->state->layouts[key].output_count > 0;
-}
-
 static void look_at_keys(const struct passage *p, bool known)
 {
     for (size_t i = 0; i < p->state->key_count; i++)
-        if (has_key(p, i))
-            look_at_key(p, i, key_hash(p->state, i, p->event->keys[i]), known);
+        if (has_key(p->state, p->event, i))
+            look_at_key(p, i, p->hashes->keys[i], known);
 }
 
 /* Applies a label to the rings that the record names. */
@@ -304,8 +303,8 @@ static uint32_t apply_new(struct passage *p)
     uint32_t flags = 0;
     memset(p->record.ordinals, ORDINAL_NONE, sizeof p->record.ordinals);
     for (size_t i = 0; i < p->state->key_count; i++)
-        if (has_key(p, i))
-            flags |= apply_key(p, i, key_hash(p->state, i, p->event->keys[i]));
+        if (has_key(p->state, p->event, i))
+            flags |= apply_key(p, i, p->hashes->keys[i]);
     return flags;
 }
 
@@ -325,36 +324,46 @@ static bool in_the_future(const struct state *state, const struct state_event *e
     return event->clock_us > 0 && event->time_us - event->clock_us > state->options.future_us;
 }
 
-static struct passage set_out(struct state *state, const struct state_event *event, double *out)
+void event_hashes(const struct state *state, const struct state_event *event, struct hashes *out)
+{
+    out->id = event->id.data ? siphash128(&state->id_secret, event->id.data, event->id.len) : (struct hash128){0};
+    for (size_t i = 0; i < state->key_count; i++)
+        if (has_key(state, event, i))
+            out->keys[i] = key_hash(state, i, event->keys[i]);
+}
+
+static void set_out(struct passage *p, struct state *state, const struct state_event *event, const struct hashes *hashes, double *out)
 {
     CHECK(event->time_us >= 0 && event->time_us <= TIME_US_MAX);
-    struct passage p = {.state = state, .event = event, .out = out};
-    if (event->id.data)
-        p.id = siphash128(&state->id_secret, event->id.data, event->id.len);
-    missing_outputs(&p);
-    return p;
+    p->state = state;
+    p->event = event;
+    p->hashes = hashes;
+    p->early_count = 0;
+    p->out = out;
+    missing_outputs(p);
 }
 
 static uint32_t apply_claimed(struct passage *p, enum id_claim claim)
 {
     uint32_t flags = apply_new(p);
     struct early_label late;
-    while (claim == ID_NEW && p->event->id.data && ids_finish(&p->state->ids, p->id, &p->record, &late))
-        (void)label_event(p->state, &p->record, id_check(p->id), late.fraud, late.since_us);
+    while (claim == ID_NEW && p->event->id.data && ids_finish(&p->state->ids, p->hashes->id, &p->record, &late))
+        (void)label_event(p->state, &p->record, id_check(p->hashes->id), late.fraud, late.since_us);
     return claim == ID_NO_MEMORY ? flags | STATE_DROPPED : flags;
 }
 
-uint32_t state_apply(struct state *state, const struct state_event *event, double *out)
+uint32_t apply_hashed(struct state *state, const struct state_event *event, const struct hashes *hashes, double *out)
 {
     if (in_the_future(state, event)) {
         count_flags(state, STATE_FUTURE);
         return STATE_FUTURE;
     }
-    struct passage p = set_out(state, event, out);
+    struct passage p;
+    set_out(&p, state, event, hashes, out);
     bool old = false, passed = before_position(state, event);
     enum id_claim claim = ID_NEW;
     if (event->id.data)
-        claim = (passed ? ids_look : ids_claim)(&state->ids, p.id, event->time_us, &p.record, &old, p.early, &p.early_count);
+        claim = (passed ? ids_look : ids_claim)(&state->ids, hashes->id, event->time_us, &p.record, &old, p.early, &p.early_count);
     uint32_t flags;
     if (passed || claim == ID_KNOWN) {
         look_at_keys(&p, claim == ID_KNOWN);
@@ -368,18 +377,28 @@ uint32_t state_apply(struct state *state, const struct state_event *event, doubl
     return flags;
 }
 
+uint32_t state_apply(struct state *state, const struct state_event *event, double *out)
+{
+    struct hashes hashes;
+    event_hashes(state, event, &hashes);
+    return apply_hashed(state, event, &hashes, out);
+}
+
 uint32_t state_trial(struct state *state, const struct state_event *event, double *out)
 {
     if (in_the_future(state, event))
         return STATE_FUTURE;
-    struct passage p = set_out(state, event, out);
+    struct hashes hashes;
+    struct passage p;
+    event_hashes(state, event, &hashes);
+    set_out(&p, state, event, &hashes, out);
     bool old = false, known = false;
     if (event->id.data)
-        known = ids_look(&state->ids, p.id, event->time_us, &p.record, &old, p.early, &p.early_count) == ID_KNOWN;
+        known = ids_look(&state->ids, hashes.id, event->time_us, &p.record, &old, p.early, &p.early_count) == ID_KNOWN;
     uint32_t flags = known ? STATE_REPEAT | (old ? STATE_LATE : 0) : before_position(state, event) ? STATE_REPEAT : 0;
     look_at_keys(&p, known);
     for (size_t i = 0; i < state->key_count && !flags; i++)
-        if (has_key(&p, i) && too_late_for(&p, i, key_hash(state, i, event->keys[i])))
+        if (has_key(state, event, i) && too_late_for(&p, i, hashes.keys[i]))
             flags = STATE_LATE;
     return flags;
 }

@@ -10,7 +10,7 @@
 enum {
     PAGE_BYTES = 32768,
     PAGES = ARENA_REGION_BYTES / PAGE_BYTES, /* of a region */
-    SMALL_BYTES = 2048,                      /* blocks above this take a whole region as their page */
+    SMALL_BYTES = 4096,                      /* blocks above this take a whole region as their page */
     PAGE_UNITS = PAGE_BYTES / ARENA_UNIT,
     CHUNK_REGIONS = 8, /* taken from the system at once when the state is large: 2 MiB, a huge page */
     LARGE_STATE_REGIONS = 128,
@@ -112,6 +112,11 @@ void arena_free_all(struct arena *arena)
 uint64_t arena_bytes(const struct arena *arena)
 {
     return atomic_load_explicit(&arena->parts->bytes, memory_order_relaxed); /* a figure, orders nothing */
+}
+
+bool arena_low(const struct arena *arena)
+{
+    return arena_bytes(arena) > arena->parts->limit_bytes - arena->parts->limit_bytes / 8;
 }
 
 static bool within_limit(const struct arena_parts *p, size_t more)
@@ -330,8 +335,8 @@ void arena_give(struct arena *arena, uint32_t reference, unsigned class)
     at->used--;
     if (was_full)
         list_push(arena->parts->pages, &c->open, page);
-    /* The last open page of a class stays, so that one block taken and given in turn does not move a page each time. */
-    if (at->used == 0 && (c->open != page || at->next)) {
+    /* The last small page of a class stays, so that one block taken and given in turn does not move a page each time. */
+    if (at->used == 0 && (page_bytes != PAGE_BYTES || c->open != page || at->next)) {
         list_remove(arena->parts->pages, &c->open, page);
         page_give(arena, page, class);
     }

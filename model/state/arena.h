@@ -2,7 +2,7 @@
  * Memory of the state: blocks of size classes, named by 32-bit references (half a pointer, in millions of keys).
  *
  *     reference = region (18 bits) | offset in it in units of 16 bytes (14 bits)        0: none
- *     region    = 256 KiB, either eight pages of 32 KiB (blocks to 2 KiB), or one page (blocks to 32 KiB),
+ *     region    = 256 KiB, either eight pages of 32 KiB (blocks to 4 KiB), or one page (blocks to 32 KiB),
  *                 or a larger block of its own, which the system gets back when it is freed
  *     class     = 16, 32 … 128 bytes, then eight steps a doubling: at most an eighth is lost
  *
@@ -45,6 +45,9 @@ void arena_give(struct arena *arena, uint32_t reference, unsigned class);
 
 /* Taken from the system, bookkeeping included. */
 uint64_t arena_bytes(const struct arena *arena);
+
+/* Less than an eighth of the limit is left: time to let go of something for all that is new, so that what is there can still grow. */
+bool arena_low(const struct arena *arena);
 
 static inline void *arena_at(const struct arena *arena, uint32_t reference)
 {

@@ -124,13 +124,15 @@ void asof_look_up(const struct place *p, const struct cell *cell, struct range r
 void asof_features(const struct place *p, double *out)
 {
     const struct key_layout *k = p->key;
+    struct range ranges[STATE_WINDOWS_MAX];
     struct total total = {0};
     uint32_t scanned = 0; /* entries from here on are in the total already */
+    for (unsigned i = 0; i < k->frame_count; i++)
+        ranges[i] = frame_range(p, &k->frames[i]);
     for (unsigned i = 0; i < k->cell_count; i++) {
         const struct cell *c = &k->cells[i];
-        const struct frame *f = &k->frames[c->frame];
-        struct range r = frame_range(p, f);
-        bool all = f->span_us == STATE_ALL, fresh = !c->continues || c->kind >= CELL_LAST || c->kind == CELL_DISTINCT;
+        struct range r = ranges[c->frame];
+        bool all = k->frames[c->frame].span_us == STATE_ALL, fresh = !c->continues || c->kind >= CELL_LAST || c->kind == CELL_DISTINCT;
         if (fresh) {
             total = (struct total){0};
             scanned = r.end;

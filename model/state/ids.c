@@ -142,18 +142,18 @@ static bool is_oldest(const void *payload, const void *context)
     return it;
 }
 
-/* An id's place in the table; without memory, that of the oldest one in its bucket. */
+/* An id's place in the table; where memory is short, that of the oldest one in its bucket. */
 static void *insert_id(struct ids *ids, struct id_stripe *s, struct hash128 hash)
 {
     struct age age = id_age(ids, s);
     (void)table_sweep(&s->ids, ids->arena, hash.low, id_expired, &age);
-    void *payload = table_insert(&s->ids, ids->arena, hash.low);
+    void *payload = arena_low(ids->arena) ? NULL : table_insert(&s->ids, ids->arena, hash.low);
     if (payload)
         return payload;
     struct oldest oldest = {.newest_us = s->newest_us};
     (void)table_sweep(&s->ids, ids->arena, hash.low, look_for_oldest, &oldest);
     s->evicted += table_sweep(&s->ids, ids->arena, hash.low, is_oldest, &oldest);
-    return oldest.found ? table_insert(&s->ids, ids->arena, hash.low) : NULL;
+    return table_insert(&s->ids, ids->arena, hash.low);
 }
 
 enum id_claim ids_claim(struct ids *ids, struct hash128 hash, int64_t time_us, struct id_record *record, bool *is_old,

@@ -34,6 +34,7 @@ struct state {
     struct stripe *stripes; /* [mask + 1] */
     uint32_t mask;
     bool labels; /* any RISK window */
+    uint64_t small_bytes; /* a state not larger than this is in the caches: a batch fetches nothing ahead */
     struct counter_slot counters[COUNTER_SLOTS];
     _Atomic uint64_t labelled[STATE_LABEL_UNUSED + 1]; /* by what became of them */
     _Atomic int64_t positions[STATE_SOURCES_MAX];
@@ -47,6 +48,21 @@ static inline struct hash128 key_hash(const struct state *state, size_t key, str
 static inline uint32_t stripe_number(const struct state *state, struct hash128 hash)
 {
     return (uint32_t)(hash.high & state->mask);
+}
+
+/* The hashes of an event, worked out once. */
+struct hashes {
+    struct hash128 id, keys[STATE_KEYS_MAX];
+};
+void event_hashes(const struct state *state, const struct state_event *event, struct hashes *out);
+
+/* state_apply with the hashes at hand. */
+uint32_t apply_hashed(struct state *state, const struct state_event *event, const struct hashes *hashes, double *out);
+
+/* Whether windows are over this key of the event, and it is there. */
+static inline bool has_key(const struct state *state, const struct state_event *event, size_t key)
+{
+    return event->keys[key].data && state->layouts[key].output_count > 0;
 }
 
 /* Evicts the key of the stripe that is idle for the longest, whichever key field it is of, but not record number `except` of key

@@ -8,6 +8,7 @@
 
 enum { STRIPES_DEFAULT = 64, STRIPES_MAX = 256 };
 
+#define SMALL_STATE_BYTES (UINT64_C(64) << 20)
 #define MEMORY_LEAST (UINT64_C(8) << 20)
 /* Ages of events have to fit 48 bits of microseconds, with room for two spans. */
 #define KEEP_MAX_US (INT64_C(366) * 86400 * 1000000)
@@ -80,6 +81,7 @@ enum status state_create(const struct state_layout *layout, const struct state_o
     s->key_count = layout->keys;
     s->windows_count = layout->windows_count;
     s->options = *options;
+    s->small_bytes = SMALL_STATE_BYTES;
     s->mask = (options->stripes ? options->stripes : STRIPES_DEFAULT) - 1;
     status = init_layouts(s, layout, err);
     if (status == STATUS_OK)

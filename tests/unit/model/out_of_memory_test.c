@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@
 #include "model/base/buf.h"
 #include "model/base/yaml.h"
 #include "model/bundle.h"
+#include "model/state/state.h"
 #include "tests/support/feature_fixture.h"
 
 static long until_failure = -1; /* allocations that succeed before one fails; -1: all */
@@ -155,8 +157,65 @@ static void yaml(void **state)
     with_each_failure(parse_yaml);
 }
 
+static const struct state_window state_windows[] = {
+    {.key = 0, .function = STATE_STD, .span_us = 5000, .filter = STATE_NO_FILTER},
+    {.key = 0, .function = STATE_DISTINCT, .span_us = 5000, .filter = STATE_NO_FILTER},
+    {.key = 0, .function = STATE_MIN, .span_us = STATE_ALL, .filter = STATE_NO_FILTER},
+    {.key = 0, .function = STATE_RISK, .span_us = 5000, .filter = STATE_NO_FILTER},
+};
+enum { STATE_WINDOWS = sizeof state_windows / sizeof state_windows[0] };
+static const struct state_layout state_layout = {
+    .keys = 1, .numbers = 1, .hashes = 1, .windows_count = STATE_WINDOWS, .windows = state_windows};
+static const struct state_options state_options = {.dedupe_us = 1000, .stripes = 1};
+
+static enum status create_state(struct error *err)
+{
+    struct state *state;
+    enum status status = state_create(&state_layout, &state_options, &state, err);
+    state_free(state);
+    return status;
+}
+
+/* Applies 4,000 events and as many labels; returns how many events were dropped. */
+static unsigned run_state(struct state *state, int64_t start_us)
+{
+    unsigned dropped = 0;
+    for (int i = 0; i < 4000; i++) {
+        char id[16] = "";
+        struct span key = {.data = i % 3 ? "often" : id, .len = 5}, name = {.data = id, .len = (uint32_t)snprintf(id, sizeof id, "id%d", i)};
+        double number = i, out[STATE_WINDOWS];
+        uint64_t hash = (uint64_t)i % 100 + 1;
+        struct state_event event = {.time_us = start_us + i, .id = name, .keys = &key, .numbers = &number, .hashes = &hash, .source = -1};
+        uint32_t flags = state_apply(state, &event, out);
+        assert_int_equal(flags & ~(uint32_t)STATE_DROPPED, 0);
+        assert_true(out[1] >= 1 && out[2] <= i);
+        dropped += flags != 0;
+        (void)state_label(state, name, i % 2, start_us + i + i % 5000);
+    }
+    return dropped;
+}
+
+static void states(void **state)
+{
+    (void)state;
+    with_each_failure(create_state);
+    for (long n = 0;; n++) { /* a failure at any time costs one event at most, and none once there is memory again */
+        struct state *s;
+        struct error err;
+        assert_int_equal(state_create(&state_layout, &state_options, &s, &err), STATUS_OK);
+        until_failure = n;
+        assert_true(run_state(s, 1000000) <= 1);
+        bool reached = until_failure < 0;
+        until_failure = -1;
+        assert_int_equal(run_state(s, 9000000), 0);
+        state_free(s);
+        if (!reached)
+            break;
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(yaml), cmocka_unit_test(plans), cmocka_unit_test(bundles)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(yaml), cmocka_unit_test(states), cmocka_unit_test(plans), cmocka_unit_test(bundles)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

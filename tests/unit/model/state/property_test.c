@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "model/state/internal.h"
 #include "tests/support/window_model.h"
 
 enum { WINDOWS = 14, EVENTS = 1200 };
@@ -101,6 +102,8 @@ static void begin(struct round *r, uint64_t seed)
                                         .future_us = 0, .stripes = 1, .secret = {seed, ~seed}};
     if (state_create(&r->layout, &r->options, &r->state, &err) != STATUS_OK)
         fail_msg("seed %llu: %s", (unsigned long long)seed, err.message);
+    if (chance(50))
+        r->state->small_bytes = 0; /* batches fetch ahead, however small the state */
     window_model_init(&r->model, &r->layout, &r->options);
 }
 
@@ -186,7 +189,12 @@ static void one_event(struct round *r)
     double ours[WINDOWS], trial[WINDOWS], model[WINDOWS];
     bool certain[WINDOWS], tried = chance(20);
     uint32_t trial_flags = tried ? state_trial(r->state, &event, trial) : 0;
-    uint32_t flags = state_apply(r->state, &event, ours), expected = window_model_apply(&r->model, &e, model, certain);
+    uint32_t flags;
+    if (chance(50))
+        flags = state_apply(r->state, &event, ours);
+    else
+        state_apply_batch(r->state, &event, 1, ours, &flags);
+    uint32_t expected = window_model_apply(&r->model, &e, model, certain);
     if (flags != expected)
         fail_msg("seed %llu, event %zu: flags %u, the model says %u", (unsigned long long)r->seed, r->model.count, flags, expected);
     compare(r, "applied", ours, model, certain);
