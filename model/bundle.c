@@ -114,7 +114,9 @@ static enum status read_names(const struct bundle_file *file, struct bundle *b, 
     return b->name && b->version ? STATUS_OK : bundle_no_memory(err);
 }
 
-static enum status read_all(struct bundle_file *file, struct bundle *b, struct error *err)
+enum parts { FEATURES_ALONE, ALL_PARTS };
+
+static enum status read_all(struct bundle_file *file, struct bundle *b, enum parts parts, struct error *err)
 {
     static const char *const known[] = {"name",    "version", "transaction", "features",
                                         "reasons", "model",   "calibration", "policy"};
@@ -125,8 +127,9 @@ static enum status read_all(struct bundle_file *file, struct bundle *b, struct e
         status = bundle_read_schema(file, &b->schema, err);
     if (status == STATUS_OK)
         status = bundle_read_features(file, b, err);
-    if (status == STATUS_OK)
-        status = bundle_read_model(file, b, err);
+    if (status != STATUS_OK || parts == FEATURES_ALONE)
+        return status;
+    status = bundle_read_model(file, b, err);
     if (status == STATUS_OK)
         status = bundle_read_decision(file, b, err);
     if (status == STATUS_OK && file->digests.failed)
@@ -137,7 +140,7 @@ static enum status read_all(struct bundle_file *file, struct bundle *b, struct e
 }
 
 /* bundle.yaml is read once: what is parsed is what is digested. */
-static enum status load(struct bundle *b, struct error *err)
+static enum status load(struct bundle *b, enum parts parts, struct error *err)
 {
     struct buf path = {0}, content = {0};
     struct yaml *root = NULL;
@@ -150,7 +153,7 @@ static enum status load(struct bundle *b, struct error *err)
     }
     file.root = root;
     if (status == STATUS_OK)
-        status = read_all(&file, b, err);
+        status = read_all(&file, b, parts, err);
     yaml_tree_free(root);
     buf_free(&file.digests);
     buf_free(&content);
@@ -158,7 +161,7 @@ static enum status load(struct bundle *b, struct error *err)
     return status;
 }
 
-enum status bundle_load(const char *dir, struct bundle **out, struct error *err)
+static enum status load_parts(const char *dir, enum parts parts, struct bundle **out, struct error *err)
 {
     *out = NULL;
     struct bundle *b = calloc(1, sizeof *b);
@@ -170,12 +173,22 @@ enum status bundle_load(const char *dir, struct bundle **out, struct error *err)
     }
     for (size_t len = strlen(b->dir); len > 1 && b->dir[len - 1] == '/'; len--)
         b->dir[len - 1] = '\0';
-    enum status status = load(b, err);
+    enum status status = load(b, parts, err);
     if (status == STATUS_OK)
         *out = b;
     else
         bundle_free(b);
     return status;
+}
+
+enum status bundle_load(const char *dir, struct bundle **out, struct error *err)
+{
+    return load_parts(dir, ALL_PARTS, out, err);
+}
+
+enum status bundle_load_features(const char *dir, struct bundle **out, struct error *err)
+{
+    return load_parts(dir, FEATURES_ALONE, out, err);
 }
 
 void bundle_free(struct bundle *bundle)

@@ -47,4 +47,7 @@ struct bundle {
  * any. Messages are "file:line: what: what to do". STATUS_INVALID, STATUS_MISMATCH, STATUS_UNSUPPORTED,
  * STATUS_NOT_FOUND, STATUS_IO, STATUS_LIMIT, STATUS_NO_MEMORY. *out is owned: bundle_free. */
 MUST_USE enum status bundle_load(const char *dir, struct bundle **out, struct error *err);
+/* Loads what features need, schema and plan: the model may not be there yet, or be of other features. Its model is NULL, and
+ * calibration and policy are not read. Fails as bundle_load does. */
+MUST_USE enum status bundle_load_features(const char *dir, struct bundle **out, struct error *err);
 void bundle_free(struct bundle *bundle);

@@ -23,7 +23,7 @@ static const struct command {
 
 static const struct backend *const backends[] = {&backend_cpu, &backend_reference, &backend_cpu_scalar,
                                                  &backend_cpu_avx2, &backend_cpu_avx512, NULL};
-static const struct source *const sources[] = {&source_http, &source_kafka, NULL};
+static const struct source *const sources[] = {&source_labels, &source_http, &source_kafka, NULL};
 
 static void print_usage(FILE *out)
 {

@@ -2,20 +2,29 @@
 
 #include "model/base/check.h"
 #include "model/base/clock.h"
+#include "model/history.h"
+#include "server/state_options.h"
 
 enum status offline_open(const struct loaded *loaded, struct offline *out, struct error *err)
 {
     *out = (struct offline){.loaded = loaded};
-    const struct pool_options pool = {.slots = {[SOURCE_FILE] = OFFLINE_CHUNK},
+    size_t windows;
+    (void)plan_windows(loaded->bundle->plan, &windows);
+    const struct state_options keep = state_options_default();
+    const struct pool_options pool = {.windows = windows,
+                                      .slots = {[SOURCE_FILE] = OFFLINE_CHUNK},
                                       .columns = (uint32_t)plan_columns(loaded->bundle->plan),
                                       .type = model_info(loaded->bundle->model)->input_type};
     enum status status = metrics_create(&out->metrics, err);
+    if (status == STATUS_OK)
+        status = history_create(loaded->bundle->schema, loaded->bundle->plan, &keep, &out->history, err);
     if (status == STATUS_OK)
         status = pool_create(loaded->bundle->schema, &pool, &out->pool, err);
     if (status == STATUS_OK) {
         CHECK(pool_take(out->pool, SOURCE_FILE, out->txns, OFFLINE_CHUNK) == OFFLINE_CHUNK);
         const struct pipeline_options options = {.bundle = loaded->bundle, .engine = &loaded->engine, .prepared = loaded->prepared,
-                                                 .pool = out->pool, .metrics = out->metrics};
+                                                 .pool = out->pool, .metrics = out->metrics,
+                                                 .history = out->history};
         status = pipeline_create(&options, &out->pipeline, err);
     }
     if (status == STATUS_OK)
@@ -32,6 +41,7 @@ void offline_close(struct offline *offline)
     if (offline->txns[0])
         pool_give(offline->pool, offline->txns, OFFLINE_CHUNK);
     pool_free(offline->pool);
+    history_free(offline->history);
     metrics_free(offline->metrics);
     *offline = (struct offline){.loaded = NULL};
 }

@@ -1,5 +1,6 @@
 /*
- * The pipeline without a server: for files, golden rows and benchmarks. One thread; chunks of at most OFFLINE_CHUNK.
+ * The pipeline without a server: for files, golden rows and benchmarks. One thread; chunks of at most OFFLINE_CHUNK. Windows
+ * begin empty, and look at what has been scored here since offline_open.
  */
 #pragma once
 
@@ -13,6 +14,7 @@ struct offline {
     const struct loaded *loaded;
     struct metrics *metrics;
     struct pool *pool;
+    struct history *history; /* of this file alone; NULL: the bundle has no windows */
     struct pipeline *pipeline;
     struct worker *worker;
     struct txn *txns[OFFLINE_CHUNK]; /* slots, all of them, for offline_decode to fill */

@@ -11,6 +11,7 @@
 
 #include "model/base/check.h"
 #include "model/base/clock.h"
+#include "server/admit.h"
 #include "server/decision_log.h"
 
 struct pipeline {
@@ -23,6 +24,8 @@ struct worker {
     struct pipeline *pipeline;
     struct metrics_shard *metrics;
     struct decision_producer *decisions; /* NULL: no decision log */
+    struct admit *admit;
+    struct txn **in;     /* [batch_max] those of the group that were let in */
     enum source_kind source;
     uint32_t batch_max;
     uint32_t *slots;     /* [batch_max] */
@@ -41,8 +44,7 @@ enum status pipeline_create(const struct pipeline_options *options, struct pipel
     CHECK(rows->columns == plan_columns(options->bundle->plan) && rows->type == info->input_type);
     size_t windows;
     (void)plan_windows(options->bundle->plan, &windows);
-    if (windows > 0)
-        return error_set(err, STATUS_UNSUPPORTED, "this bundle's features look at the past (%zu windows), and nothing keeps it yet", windows);
+    CHECK(windows == 0 || options->history);
     struct backend_limits limits;
     engine_limits(options->engine, options->prepared, &limits);
     if (!limits.synchronous)
@@ -65,11 +67,15 @@ static enum status allocate(struct worker *w, struct error *err)
 {
     const struct pipeline *p = w->pipeline;
     w->metrics = metrics_shard_create(p->with.metrics);
+    w->in = calloc(w->batch_max, sizeof(void *));
     w->slots = calloc(w->batch_max, sizeof *w->slots);
     w->margins = calloc((size_t)w->batch_max * p->info->margins, sizeof *w->margins);
     w->scores = calloc((size_t)w->batch_max * p->info->scores, sizeof *w->scores);
-    if (!w->metrics || !w->slots || !w->margins || !w->scores)
+    if (!w->metrics || !w->in || !w->slots || !w->margins || !w->scores)
         return error_set(err, STATUS_NO_MEMORY, "out of memory for a worker");
+    enum status status = admit_create(p->with.history, w->batch_max, p->with.live, &w->admit, err);
+    if (status != STATUS_OK)
+        return status;
     return p->with.decision_log ? decision_producer_create(p->with.decision_log, w->metrics, &w->decisions, err) : STATUS_OK;
 }
 
@@ -94,6 +100,8 @@ void worker_free(struct worker *worker)
     if (!worker)
         return;
     decision_producer_free(worker->decisions);
+    admit_free(worker->admit);
+    free(worker->in);
     free(worker->slots);
     free(worker->margins);
     free(worker->scores);
@@ -112,6 +120,8 @@ enum status pipeline_decode(struct worker *worker, struct txn *txn, const char *
     txn->bundle = worker->pipeline->with.bundle;
     txn->reasons = 0;
     txn->trial = false;
+    txn->state = TXN_COMPLETE;
+    txn->state_source = -1;
     txn->times = (struct stage_times){0};
     metrics_move(worker->metrics, METRIC_IN_FLIGHT, (uint32_t)worker->source, 1);
     enum status status = decode_transaction(txn->bundle->schema, json, len, &txn->input, consumed, &txn->fault);
@@ -209,18 +219,21 @@ static void take_decision(struct worker *worker, struct txn *txn)
         decision_log_append(worker->decisions, txn, pool_rows(worker->pipeline->with.pool));
 }
 
-/* Before the engine: what the group's rows are. */
-static void prepare(struct worker *worker, struct txn *const *txns, uint32_t n)
+/* Before the engine: takes the group into the past and computes its rows. Returns how many of it were let in; they stand in
+ * worker->in. */
+static uint32_t prepare(struct worker *worker, struct txn *const *txns, uint32_t n)
 {
     CHECK(n > 0 && n <= worker->batch_max);
     /* The group's decoding is over. What the source did since (a look for a repeat) belongs to no stage. */
     int64_t start = clock_monotonic_ns();
     worker->decoded_ns = 0;
-    compute_features(worker, txns, n);
+    uint32_t in = admit_all(worker->admit, txns, n, worker->in);
+    compute_features(worker, worker->in, in);
     int64_t each = (clock_monotonic_ns() - start) / n;
     for (uint32_t i = 0; i < n; i++)
         txns[i]->times.features = each;
     metrics_observe_ns(worker->metrics, METRIC_STAGE, STAGE_FEATURES, (uint64_t)each, n);
+    return in;
 }
 
 /* After the engine: what follows from its scores. */
@@ -241,9 +254,9 @@ static void conclude(struct worker *worker, struct txn *const *txns, uint32_t n)
 
 void pipeline_score(struct worker *worker, struct txn *const *txns, uint32_t n, pipeline_deliver *deliver, void *owner)
 {
-    prepare(worker, txns, n);
+    uint32_t in = prepare(worker, txns, n);
     int64_t start = clock_monotonic_ns();
-    compute_scores(worker, txns, n);
+    compute_scores(worker, worker->in, in);
     int64_t each = (clock_monotonic_ns() - start) / n;
     for (uint32_t i = 0; i < n; i++)
         txns[i]->times.score = each;

@@ -81,6 +81,7 @@ static void write_timing(struct buf *out, const struct stage_times *t)
 
 void record_write(struct buf *out, const struct txn *txn, const struct rows *rows, const struct record_options *options)
 {
+    static const char *const states[TXN_STATES] = {"complete", "warming", "late"};
     const struct bundle *bundle = txn->bundle;
     struct span id = txn->input.values[schema_id(bundle->schema)].text;
     LITERAL(out, "{\"transaction_id\":");
@@ -91,7 +92,9 @@ void record_write(struct buf *out, const struct txn *txn, const struct rows *row
     write_text(out, bundle->name);
     LITERAL(out, ",\"version\":");
     write_text(out, bundle->version);
-    LITERAL(out, ",\"state\":\"complete\"");
+    LITERAL(out, ",\"state\":\"");
+    buf_string(out, states[txn->state]);
+    buf_char(out, '"');
     if (options->features) {
         buf_char(out, ',');
         record_write_features(out, bundle, (const char *)rows->base + (size_t)txn->number * rows->stride, rows->type);

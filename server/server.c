@@ -11,8 +11,10 @@
 #include "model/base/check.h"
 #include "model/base/clock.h"
 #include "server/decision_log.h"
+#include "server/keeper.h"
 #include "server/loaded.h"
 #include "server/log.h"
+#include "server/state_options.h"
 
 enum { SOURCES_MAX = 8 };
 
@@ -24,10 +26,11 @@ struct running {
     const struct settings *settings;
     struct loaded loaded;
     struct decision_log *decision_log;
+    struct keeper *keeper; /* NULL: the bundle has no windows */
     const struct source *sources[SOURCES_MAX];
     void *contexts[SOURCES_MAX];
     size_t source_count, started;
-    _Atomic bool failed, stopping;
+    _Atomic bool failed, stopping, labels_behind;
 };
 
 struct ending {
@@ -83,19 +86,26 @@ static void fail(const struct server *server, const char *reason)
 static enum status make_pipeline(struct running *r, struct error *err)
 {
     const struct settings *s = r->settings;
+    const struct state_options keep = state_options_of(s);
+    size_t windows;
+    (void)plan_windows(r->loaded.bundle->plan, &windows);
     const struct pool_options pool_options = {
         .slots = {[SOURCE_HTTP] = s->http_listen[0] ? (uint32_t)s->http_slots : 0,
                   [SOURCE_KAFKA] = s->stream_input[0] ? (uint32_t)s->stream_slots : 0},
         .columns = (uint32_t)plan_columns(r->loaded.bundle->plan),
         .type = model_info(r->loaded.bundle->model)->input_type,
+        .windows = windows,
     };
     if (pool_options.slots[SOURCE_HTTP] + pool_options.slots[SOURCE_KAFKA] == 0)
         return error_set(err, STATUS_INVALID, "nothing to serve: set http.listen, or stream.input for Kafka");
     enum status status = pool_create(r->loaded.bundle->schema, &pool_options, &r->server.pool, err);
+    if (status == STATUS_OK)
+        status = history_create(r->loaded.bundle->schema, r->loaded.bundle->plan, &keep, &r->server.history, err);
     if (status != STATUS_OK)
         return status;
     const struct pipeline_options options = {.bundle = r->loaded.bundle, .engine = &r->loaded.engine, .prepared = r->loaded.prepared,
-                                             .pool = r->server.pool, .metrics = r->server.metrics, .decision_log = r->decision_log};
+                                             .pool = r->server.pool, .metrics = r->server.metrics, .history = r->server.history,
+                                             .live = true, .decision_log = r->decision_log};
     return pipeline_create(&options, &r->server.pipeline, err);
 }
 
@@ -162,6 +172,8 @@ static enum status start_all(struct running *r, const struct parts *parts, struc
         status = open_decision_log(r, parts, err);
     if (status == STATUS_OK)
         status = make_pipeline(r, err);
+    if (status == STATUS_OK && r->server.history)
+        status = keeper_start(r->server.history, r->server.metrics, &r->keeper, err);
     r->server.bundle = r->loaded.bundle;
     if (status != STATUS_OK)
         return status;
@@ -180,6 +192,7 @@ enum status server_start(const struct parts *parts, const struct settings *setti
     r->settings = settings;
     r->server.settings = settings;
     r->server.record = (struct record_options){.features = settings->result_features, .timing = settings->result_timing};
+    r->server.labels_behind = &r->labels_behind;
     r->server.ready = all_ready;
     r->server.fail = fail;
     enum status status = start_all(r, parts, err);
@@ -249,9 +262,11 @@ bool server_stop(struct running *running)
     bool whole = stop_sources(r, deadline_ns);
     for (size_t i = r->source_count; i-- > 0;)
         r->sources[i]->destroy(r->contexts[i]);
+    keeper_stop(r->keeper);
     pipeline_free(r->server.pipeline);
     decision_log_free(r->decision_log, deadline_ns);
     pool_free(r->server.pool);
+    history_free(r->server.history);
     metrics_free(r->server.metrics);
     loaded_close(&r->loaded);
     free(r);

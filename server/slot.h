@@ -17,6 +17,9 @@
 
 enum source_kind { SOURCE_HTTP, SOURCE_KAFKA, SOURCE_FILE, SOURCE_COUNT };
 
+/* What its windows rest on: all of the time they look back on, less, or less since it came too late to be in its place. */
+enum txn_state { TXN_COMPLETE, TXN_WARMING, TXN_LATE, TXN_STATES };
+
 enum outcome { OUTCOME_SCORED, OUTCOME_REJECTED, OUTCOME_REPEATED, OUTCOME_REFUSED, OUTCOME_FAILED, OUTCOME_COUNT };
 
 struct verdict {
@@ -34,6 +37,9 @@ struct txn {
     uint8_t source;              /* enum source_kind: whose quota */
     uint8_t outcome;             /* enum outcome, once known */
     bool trial;                  /* scored for the answer alone: nothing remembers it, no decision is logged */
+    uint8_t state;               /* enum txn_state */
+    int32_t state_source;        /* a partition, for the state to know it again by offset; -1: none */
+    int64_t state_offset;
     struct transaction input;
     struct span document;        /* the bytes it was decoded from; borrowed from the source */
     struct decode_fault fault;   /* OUTCOME_REJECTED */

@@ -9,6 +9,7 @@
 
 #include "config/settings.h"
 #include "model/base/buf.h"
+#include "model/history.h"
 #include "server/pipeline.h"
 #include "server/record.h"
 
@@ -18,6 +19,8 @@ struct server {
     const struct bundle *bundle;
     struct pipeline *pipeline;
     struct pool *pool;
+    struct history *history; /* NULL: the bundle has no windows */
+    _Atomic bool *labels_behind; /* labels that are there already are being read: who replays transactions waits */
     struct metrics *metrics;
     struct record_options record;
     /* Ready: every source is. Appends a line a source that is not, saying why. Any thread. */

@@ -21,6 +21,7 @@
 
 #include <stddef.h>
 
+#include "model/base/buf.h"
 #include "model/base/number_type.h"
 #include "model/base/status.h"
 #include "model/features/window.h"
@@ -57,6 +58,10 @@ size_t plan_column_source(const struct plan *plan, size_t column);
 /* What the plan asks of the past. Both arrays are the plan's. */
 const struct window *plan_windows(const struct plan *plan, size_t *n);
 const struct window_input *plan_inputs(const struct plan *plan, size_t *n);
+/* Appends a window as an expression would have it: "mean(amount, card, 7d)". */
+void plan_window_text(const struct plan *plan, const struct schema *schema, size_t window, struct buf *out);
+/* Appends the instructions, inputs and columns, for people. */
+void plan_explain(const struct plan *plan, const struct schema *schema, struct buf *out);
 /* An input as it is written in the expression it first came from. */
 const char *plan_input_text(const struct plan *plan, size_t input);
 /* Computes what windows need of a transaction, into inputs[input_count]: NaN where it is missing, 0 or 1 for a FLAG. Those

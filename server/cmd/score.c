@@ -3,29 +3,23 @@
  * with the bytes that the server gives, or what is wrong with the line.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "server/cmd/args.h"
+#include "server/cmd/lines.h"
 #include "server/offline.h"
 #include "server/progress.h"
-
-enum { READ_BYTES = 1 << 20, LINE_MAX_BYTES = 16 << 20 };
 
 struct scorer {
     struct loaded loaded;
     struct offline offline;
     struct record_options record;
-    int in;
+    struct lines in;
     FILE *out;
-    struct buf input, output;
-    uint64_t line;             /* of the input, blank ones too */
+    struct buf output;
     uint64_t scored, rejected; /* lines that were not blank; those of them that were refused or failed */
-    uint64_t bytes;
     struct progress progress;
 };
 
@@ -60,74 +54,50 @@ static enum status finish_chunk(struct scorer *s, uint32_t n, struct error *err)
     if (fwrite(s->output.data, 1, s->output.len, s->out) != s->output.len)
         return error_set(err, STATUS_IO, "writing results: %s", strerror(errno));
     buf_clear(&s->output);
-    progress_update(&s->progress, s->scored, s->bytes);
+    progress_update(&s->progress, s->scored, s->in.bytes);
     return STATUS_OK;
 }
 
-/* Scores the whole lines of the input buffer (at the end of the file the last one too) and keeps the rest. */
-static enum status score_lines(struct scorer *s, bool at_end, struct error *err)
+/* Scores the whole lines of what was read. */
+static enum status score_lines(struct scorer *s, struct error *err)
 {
-    const char *at = s->input.data, *end = at + s->input.len;
+    const char *line;
+    size_t len;
     uint32_t n = 0;
     enum status status = STATUS_OK;
-    while (at < end && status == STATUS_OK) {
-        const char *newline = memchr(at, '\n', (size_t)(end - at));
-        if (!newline && !at_end)
-            break;
-        const char *stop = newline ? newline : end;
-        size_t len = (size_t)(stop - at);
-        s->line++;
-        if (decode_skip_space(at, len) < len) {
-            s->offline.txns[n]->origin_item = s->line;
-            offline_decode(&s->offline, n++, at, len);
-        }
-        at = newline ? newline + 1 : end;
-        if (n == OFFLINE_CHUNK) {
-            status = finish_chunk(s, n, err);
-            n = 0;
-        }
-    }
-    if (n > 0 && status == STATUS_OK)
+    while (status == STATUS_OK && lines_next(&s->in, &line, &len)) {
+        s->offline.txns[n]->origin_item = s->in.number;
+        offline_decode(&s->offline, n++, line, len);
+        if (n < OFFLINE_CHUNK)
+            continue;
         status = finish_chunk(s, n, err);
-    size_t rest = (size_t)(end - at);
-    memmove(s->input.data, at, rest);
-    s->input.len = rest;
-    return status;
+        n = 0;
+    }
+    return n > 0 && status == STATUS_OK ? finish_chunk(s, n, err) : status;
 }
 
 static enum status score_file(struct scorer *s, struct error *err)
 {
-    for (;;) {
-        char *to = buf_reserve(&s->input, READ_BYTES);
-        if (!to || s->input.len > LINE_MAX_BYTES)
-            return error_set(err, STATUS_LIMIT, "line %llu is longer than %d MB", (unsigned long long)s->line + 1, LINE_MAX_BYTES >> 20);
-        /* What is there now: whoever writes into a pipe line by line sees results line by line. */
-        ssize_t got = read(s->in, to, READ_BYTES);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return error_set(err, STATUS_IO, "reading transactions: %s", strerror(errno));
-        s->input.len += (size_t)got;
-        s->bytes += (uint64_t)got;
-        enum status status = score_lines(s, got == 0, err);
+    enum status status = STATUS_OK;
+    while (status == STATUS_OK && !s->in.at_end) {
+        status = lines_fill(&s->in, err);
+        if (status == STATUS_OK)
+            status = score_lines(s, err);
         if (status == STATUS_OK && fflush(s->out) != 0)
             status = error_set(err, STATUS_IO, "writing results: %s", strerror(errno));
-        if (status != STATUS_OK || got == 0)
-            return status;
     }
+    return status;
 }
 
 static enum status open_files(struct scorer *s, const char *in, const char *out, struct error *err)
 {
-    s->in = strcmp(in, "-") == 0 ? STDIN_FILENO : open(in, O_RDONLY | O_CLOEXEC);
-    if (s->in < 0)
-        return error_set(err, STATUS_IO, "%s: %s", in, strerror(errno));
+    enum status status = lines_open(&s->in, in, err);
+    if (status != STATUS_OK)
+        return status;
     s->out = strcmp(out, "-") == 0 ? stdout : fopen(out, "wb");
     if (!s->out)
         return error_set(err, STATUS_IO, "%s: %s", out, strerror(errno));
-    struct stat st;
-    bool sized = fstat(s->in, &st) == 0 && S_ISREG(st.st_mode);
-    progress_begin(&s->progress, sized ? (uint64_t)st.st_size : 0);
+    progress_begin(&s->progress, s->in.total);
     return STATUS_OK;
 }
 
@@ -135,14 +105,12 @@ static enum status close_scorer(struct scorer *s, enum status status, struct err
 {
     if (s->out && fflush(s->out) != 0 && status == STATUS_OK)
         status = error_set(err, STATUS_IO, "writing results: %s", strerror(errno));
-    if (s->in > STDIN_FILENO)
-        (void)close(s->in);
+    lines_close(&s->in);
     if (s->out && s->out != stdout && fclose(s->out) != 0 && status == STATUS_OK)
         status = error_set(err, STATUS_IO, "writing results: %s", strerror(errno));
     if (s->offline.loaded)
         offline_close(&s->offline);
     loaded_close(&s->loaded);
-    buf_free(&s->input);
     buf_free(&s->output);
     return status;
 }
@@ -151,7 +119,7 @@ int cmd_score(const struct parts *parts, int argc, char **argv)
 {
     const char *dir = NULL, *in = "-", *out = "-", *engine = "auto";
     bool strict = false;
-    struct scorer s = {.in = -1};
+    struct scorer s = {.in = {.fd = -1}};
     const struct args_option options[] = {
         {.name = "bundle", .kind = ARGS_TEXT, .out = &dir, .value = "DIR", .help = "bundle to score with"},
         {.name = "in", .kind = ARGS_TEXT, .out = &in, .value = "FILE", .help = "transactions, one JSON object a line; -: stdin"},

@@ -20,6 +20,7 @@ struct entry {
     double margin, score;
     uint64_t reasons;
     uint8_t decision;
+    uint8_t rests_on; /* enum txn_state */
     uint8_t state; /* enum entry_state; ABANDONED ones are no longer in the index */
 };
 
@@ -156,7 +157,7 @@ enum answers_found answers_claim(struct answers *answers, struct hash128 key, in
         const struct entry *e = &s->entries[number];
         found = e->state == ENTRY_KNOWN ? ANSWERS_KNOWN : ANSWERS_PENDING;
         if (found == ANSWERS_KNOWN) {
-            *out = (struct answer){.verdict = {.margin = e->margin, .score = e->score, .decision = (enum decision)e->decision}, .reasons = e->reasons};
+            *out = (struct answer){.verdict = {.margin = e->margin, .score = e->score, .decision = (enum decision)e->decision}, .reasons = e->reasons, .state = e->rests_on};
             if (row && answers->row_bytes)
                 memcpy(row, s->rows + number * answers->row_bytes, answers->row_bytes);
         }
@@ -185,6 +186,7 @@ void answers_complete(struct answers *answers, struct hash128 key, const struct 
         e->score = answer->verdict.score;
         e->decision = (uint8_t)answer->verdict.decision;
         e->reasons = answer->reasons;
+        e->rests_on = answer->state;
         e->state = ENTRY_KNOWN;
         if (row && answers->row_bytes)
             memcpy(s->rows + number * answers->row_bytes, row, answers->row_bytes);

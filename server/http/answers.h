@@ -18,6 +18,7 @@ struct answers;
 struct answer {
     struct verdict verdict;
     uint64_t reasons;
+    uint8_t state; /* enum txn_state */
 };
 
 enum answers_found { ANSWERS_NEW, ANSWERS_KNOWN, ANSWERS_PENDING };

@@ -2,6 +2,7 @@
  * HTTP as a source and sink: what the files of this folder share.
  *
  *     socket ─► libmicrohttpd thread ─► request.c: route, limits, body ─► score.c: decode … record ─► reply.c
+ *                                                                  ├────► labels.c: /v1/labels
  *                                                                  └────► health.c: /healthz /readyz /metrics
  *
  * Each of libmicrohttpd's threads owns its connections from accept to close, and scores what they bring itself. So a thread
@@ -15,6 +16,7 @@
 
 #include "model/base/buf.h"
 #include "server/http/answers.h"
+#include "server/labels/label.h"
 #include "server/source.h"
 
 struct MHD_Connection;
@@ -24,7 +26,7 @@ struct MHD_Daemon;
 enum { HTTP_GROUP = 64 };
 enum { HTTP_BODY_KEPT = 65536, HTTP_ID_MAX = 128, HTTP_TRACE_MAX = 256 };
 
-enum http_route { ROUTE_SCORE, ROUTE_HEALTHZ, ROUTE_READYZ, ROUTE_METRICS, ROUTE_NONE };
+enum http_route { ROUTE_SCORE, ROUTE_LABELS, ROUTE_HEALTHZ, ROUTE_READYZ, ROUTE_METRICS, ROUTE_NONE };
 
 struct http;
 
@@ -37,6 +39,7 @@ struct http_thread {
     struct txn *claimed[HTTP_GROUP];     /* those of it that wait to be scored … */
     struct hash128 keys[HTTP_GROUP];     /* … and their keys in the table of answers */
     uint32_t claimed_count;
+    struct label_reader labels;
     uint64_t request_id[2];              /* random start, then counted up */
     _Alignas(64) _Atomic uint32_t active; /* requests between their headers and their end; its thread writes, stop reads */
     _Atomic int64_t ended_ns;            /* when the last one ended */
@@ -134,6 +137,11 @@ void request_end(struct connection *connection);
 bool walk_begin(struct walk *walk, const struct buf *body, bool lines, bool trial, struct decode_fault *fault);
 /* Works on the next group and appends to out; walk->ended says whether all is done. false: no slot was free, nothing happened. */
 bool walk_group(struct walk *walk, struct http_thread *thread, const char *request_id, struct buf *out);
+
+/* --- labels.c */
+/* Takes the labels of a body and appends the answer, whose status is *status. false: nothing of it can be taken, as walk_begin. */
+bool labels_answer(struct http_thread *thread, const struct buf *body, bool lines, const char *request_id, struct buf *out, unsigned *status,
+                   struct decode_fault *fault);
 
 /* --- problem.c */
 const char *problem_title(unsigned status);

@@ -22,6 +22,7 @@ static const struct route {
     bool post; /* else GET and HEAD */
 } routes[] = {
     [ROUTE_SCORE] = {"/v1/score", true},
+    [ROUTE_LABELS] = {"/v1/labels", true},
     [ROUTE_HEALTHZ] = {"/healthz", false},
     [ROUTE_READYZ] = {"/readyz", false},
     [ROUTE_METRICS] = {"/metrics", false},
@@ -265,12 +266,14 @@ static void check_request(struct connection *c, const char *path, const char *me
     if (c->ambiguous) {
         c->refusal = (struct problem){.status = 400, .detail = "the request has two lengths; one Content-Length or one Transfer-Encoding"};
     } else if (c->route == ROUTE_NONE) {
-        c->refusal = (struct problem){.status = 404, .detail = "there are: POST /v1/score, GET /healthz, /readyz, /metrics"};
+        c->refusal = (struct problem){.status = 404, .detail = "there are: POST /v1/score, /v1/labels, GET /healthz, /readyz, /metrics"};
     } else if (routes[c->route].post ? !post : !get) {
         c->refusal = (struct problem){.status = 405, .detail = "the method is not for this path; see the header Allow",
                                       .allow = routes[c->route].post ? "POST" : "GET, HEAD"};
-    } else if (c->route != ROUTE_SCORE) {
+    } else if (!routes[c->route].post) {
         c->refusal = (struct problem){0}; /* no body, no parameters: nothing to refuse */
+    } else if (c->route == ROUTE_LABELS && c->trial) {
+        c->refusal = (struct problem){.status = 400, .detail = "labels take no query parameter"};
     } else if (c->declared_bytes == BODY_NONE) {
         c->refusal = (struct problem){.status = 411, .detail = "Content-Length or Transfer-Encoding: chunked is needed"};
     } else if (c->declared_bytes != BODY_CHUNKED && c->declared_bytes > (uint64_t)settings->http_body_bytes) {
@@ -375,6 +378,20 @@ static int answer_score(struct connection *c, struct MHD_Connection *mhd)
     return reply_answer(c, mhd, c->walk.status, c->walk.status == 200 ? type : "application/problem+json");
 }
 
+static int answer_labels(struct connection *c, struct MHD_Connection *mhd)
+{
+    struct decode_fault fault;
+    const struct problem problem = {.status = 400, .fault = &fault};
+    bool lines = c->lines || (c->untyped && looks_like_lines(&c->body));
+    unsigned status;
+    metrics_add(c->thread->metrics, METRIC_BYTES, SOURCE_HTTP * 2, c->body.len);
+    buf_clear(&c->answer);
+    if (!labels_answer(c->thread, &c->body, lines, c->request_id, &c->answer, &status, &fault))
+        return reply_problem(c, mhd, &problem);
+    const char *type = lines ? "application/x-ndjson" : "application/json";
+    return reply_answer(c, mhd, status, status == 200 ? type : "application/problem+json");
+}
+
 static int answer(struct connection *c, struct MHD_Connection *mhd)
 {
     enter_phase(c, PHASE_ANSWERING, clock_monotonic_ns());
@@ -384,6 +401,8 @@ static int answer(struct connection *c, struct MHD_Connection *mhd)
     }
     if (c->route == ROUTE_SCORE)
         return answer_score(c, mhd);
+    if (c->route == ROUTE_LABELS)
+        return answer_labels(c, mhd);
     const char *type;
     buf_clear(&c->answer);
     unsigned status = health_answer(c->http, c->route, &c->answer, &type);

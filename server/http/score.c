@@ -122,7 +122,7 @@ static void settle(struct http_thread *thread)
     pipeline_score(thread->worker, thread->claimed, thread->claimed_count, NULL, NULL);
     for (uint32_t i = 0; i < thread->claimed_count; i++) {
         const struct txn *txn = thread->claimed[i];
-        const struct answer answer = {.verdict = txn->verdict, .reasons = txn->reasons};
+        const struct answer answer = {.verdict = txn->verdict, .reasons = txn->reasons, .state = txn->state};
         if (!answers || txn->trial)
             continue;
         if (txn->outcome == OUTCOME_SCORED)
@@ -160,6 +160,7 @@ static void admit(struct http_thread *thread, struct txn *txn, bool trial, int64
         if (found == ANSWERS_KNOWN) {
             txn->verdict = known.verdict;
             txn->reasons = known.reasons;
+            txn->state = known.state;
             txn->outcome = OUTCOME_REPEATED;
             return;
         }

@@ -51,8 +51,10 @@ static void http_destroy(void *context)
         (void)close(http->listener);
     if (strncmp(http->address, "unix:", 5) == 0)
         (void)unlink(http->address + 5);
-    for (uint32_t i = 0; i < http->thread_count; i++)
+    for (uint32_t i = 0; i < http->thread_count; i++) {
         worker_free(http->threads[i].worker);
+        label_reader_free(&http->threads[i].labels);
+    }
     answers_free(http->answers);
     (void)pthread_cond_destroy(&http->watch_wake);
     (void)pthread_mutex_destroy(&http->lock);
@@ -76,6 +78,8 @@ static enum status create_threads(struct http *http, struct error *err)
         t->request_id[0] = random.low;
         t->request_id[1] = random.high << 32; /* room to count */
         status = worker_create(http->server->pipeline, SOURCE_HTTP, HTTP_GROUP, &t->worker, err);
+        if (status == STATUS_OK)
+            status = label_reader_init(&t->labels, http->server->bundle->schema, err);
         t->metrics = status == STATUS_OK ? worker_metrics(t->worker) : NULL;
     }
     return status;

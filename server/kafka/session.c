@@ -66,6 +66,18 @@ static enum status await_topics(struct stream *s, struct error *err)
     return STATUS_CLOSED;
 }
 
+/* Transactions that are replayed want the labels that were there before them. */
+static enum status await_labels(struct stream *s)
+{
+    /* acquire: what labels_topic.c told the state is there */
+    while (!stream_stopping(s) && atomic_load_explicit(s->with.server->labels_behind, memory_order_acquire)) {
+        watch_problem(s, "waiting for the labels of topic %s", s->settings->labels_topic);
+        const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
+        (void)nanosleep(&pause, NULL);
+    }
+    return stream_stopping(s) ? STATUS_CLOSED : STATUS_OK;
+}
+
 static enum status open_consumer(struct stream *s, struct error *err)
 {
     rd_kafka_conf_t *conf = NULL;
@@ -104,6 +116,8 @@ enum status session_open(struct stream *s, struct error *err)
     status = sink_open(&s->sink, s->settings, err);
     if (status == STATUS_OK)
         status = await_topics(s, err);
+    if (status == STATUS_OK)
+        status = await_labels(s);
     if (status == STATUS_OK)
         status = open_consumer(s, err);
     if (status == STATUS_OK)

@@ -5,6 +5,8 @@
 #include "server/source.h"
 
 extern const struct source source_kafka;
+/* Labels of a topic, for the windows of risk. It must stand before source_kafka: transactions wait for it. */
+extern const struct source source_labels;
 
 /* A writer of the decision log that sends every line as a record to decision_log.topic. STATUS_INVALID. */
 MUST_USE enum status kafka_decision_topic(const struct settings *settings, struct decision_writer *out, struct error *err);

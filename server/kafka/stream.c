@@ -10,6 +10,7 @@
 
 #include "model/base/check.h"
 #include "model/base/clock.h"
+#include "model/state/state.h"
 #include "server/log.h"
 
 enum {
@@ -143,6 +144,8 @@ static uint32_t decode_chunk(struct stream *s, struct txn **rejected, uint32_t *
         txn->origin_item = entry;
         const char *json = message->payload ? message->payload : "";
         if (pipeline_decode_whole(s->worker, txn, json, message->len, s->polled_ns) == STATUS_OK) {
+            txn->state_source = message->partition < STATE_SOURCES_MAX ? message->partition : -1;
+            txn->state_offset = message->offset;
             s->accepted[accepted++] = txn;
         } else {
             rejected[(*rejected_count)++] = txn;
