@@ -3,10 +3,13 @@
 #include "model/state/all.h"
 #include "model/state/distinct.h"
 
-static struct range frame_range(const struct place *p, const struct frame *f)
+/* before: the frame before this one, and its range; NULL: none. */
+static struct range frame_range(const struct place *p, const struct frame *f, const struct frame *before, const struct range *before_range)
 {
     struct range r = {.start = 0, .end = p->position, .self = f->delay_us == 0};
-    if (f->delay_us > 0) {
+    if (before && before->delay_us == f->delay_us) {
+        r.end = before_range->end;
+    } else if (f->delay_us > 0) {
         uint32_t end = view_upper(&p->view, p->time_us - f->delay_us);
         r.end = end < p->position ? end : p->position;
     }
@@ -42,6 +45,14 @@ static void add_status(struct total *t, unsigned status)
 
 static void scan_numbers(const struct place *p, const struct cell *c, uint32_t start, uint32_t end, struct total *t)
 {
+    if (c->kind == CELL_SUM && c->filter == 0) { /* the commonest one, without its choices */
+        for (uint32_t i = start; i < end; i++) {
+            double x = entry_number(view_at(&p->view, i), c->offset);
+            t->sum += isnan(x) ? 0 : exact_from(x);
+            t->n += isnan(x) ? 0u : 1u;
+        }
+        return;
+    }
     for (uint32_t i = start; i < end; i++) {
         const uint8_t *entry = view_at(&p->view, i);
         if (entry_is_member(p->key, entry, c->filter))
@@ -56,6 +67,8 @@ static void scan_members(const struct place *p, const struct cell *c, uint32_t s
         if (!entry_is_member(p->key, entry, c->filter))
             continue;
         if (c->kind == CELL_COUNT)
+            t->n++;
+        else if ((entry[p->key->flags_at] & LABEL_BITS) == LABEL_NONE)
             t->n++;
         else
             add_status(t, label_status(p->key, p->arena, p->record, &p->view, i, p->time_us));
@@ -128,7 +141,7 @@ void asof_features(const struct place *p, double *out)
     struct total total = {0};
     uint32_t scanned = 0; /* entries from here on are in the total already */
     for (unsigned i = 0; i < k->frame_count; i++)
-        ranges[i] = frame_range(p, &k->frames[i]);
+        ranges[i] = frame_range(p, &k->frames[i], i ? &k->frames[i - 1] : NULL, i ? &ranges[i - 1] : NULL);
     for (unsigned i = 0; i < k->cell_count; i++) {
         const struct cell *c = &k->cells[i];
         struct range r = ranges[c->frame];

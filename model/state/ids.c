@@ -88,12 +88,16 @@ static void write_record(const struct ids *ids, void *payload, const struct id_r
     memcpy(p + 6 + ids->keys, record->records, sizeof(uint32_t) * ids->labelled);
 }
 
-/* The id, if it is there and has not expired. */
-static void *find_id(const struct ids *ids, const struct id_stripe *s, struct hash128 hash)
+/* The id, if it is there; one that has expired goes. */
+static void *find_id(const struct ids *ids, struct id_stripe *s, struct hash128 hash)
 {
     struct age age = id_age(ids, s);
     void *payload = table_find(&s->ids, ids->arena, hash.low, NULL);
-    return payload && !id_expired(payload, &age) ? payload : NULL;
+    if (payload && id_expired(payload, &age)) {
+        table_remove(&s->ids, ids->arena, hash.low, payload);
+        payload = NULL;
+    }
+    return payload;
 }
 
 static struct early_label read_label(const void *payload)
@@ -146,7 +150,8 @@ static bool is_oldest(const void *payload, const void *context)
 static void *insert_id(struct ids *ids, struct id_stripe *s, struct hash128 hash)
 {
     struct age age = id_age(ids, s);
-    (void)table_sweep(&s->ids, ids->arena, hash.low, id_expired, &age);
+    if (table_full(&s->ids, ids->arena, hash.low))
+        (void)table_sweep(&s->ids, ids->arena, hash.low, id_expired, &age);
     void *payload = arena_low(ids->arena) ? NULL : table_insert(&s->ids, ids->arena, hash.low);
     if (payload)
         return payload;

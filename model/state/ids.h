@@ -5,7 +5,7 @@
  *     label   hash 8 | time it holds from 8 | fraud 1
  *
  * Stripes by hash, one lock each, taken inside. An id leaves when the newest event of its stripe is more than keep_us newer; its
- * bucket is swept whenever another id enters it.
+ * bucket is swept before it takes a larger block.
  */
 #pragma once
 

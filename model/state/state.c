@@ -8,7 +8,7 @@
 
 enum { STRIPES_DEFAULT = 64, STRIPES_MAX = 256 };
 
-#define SMALL_STATE_BYTES (UINT64_C(64) << 20)
+#define SMALL_STATE_BYTES (UINT64_C(4) << 20)
 #define MEMORY_LEAST (UINT64_C(8) << 20)
 /* Ages of events have to fit 48 bits of microseconds, with room for two spans. */
 #define KEEP_MAX_US (INT64_C(366) * 86400 * 1000000)

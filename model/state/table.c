@@ -94,6 +94,12 @@ const void *table_bucket(const struct table *t, const struct arena *arena, uint6
     return t->directory.size ? bucket_at(t, arena, bucket_of(t, hash)) : NULL;
 }
 
+bool table_full(const struct table *t, const struct arena *arena, uint64_t hash)
+{
+    const struct bucket *b = table_bucket(t, arena, hash);
+    return b && b->count == class_cap(t, b->class);
+}
+
 void *table_find(const struct table *t, const struct arena *arena, uint64_t hash, const void *after)
 {
     if (!t->directory.size)

@@ -64,5 +64,8 @@ typedef bool table_expired(const void *payload, const void *context);
 uint32_t table_sweep(struct table *t, struct arena *arena, uint64_t hash, table_expired *expired, const void *context);
 uint32_t table_sweep_bucket(struct table *t, struct arena *arena, uint32_t bucket, table_expired *expired, const void *context);
 
+/* Whether the bucket of a hash has no room for another record: the next insert there takes a larger block. */
+bool table_full(const struct table *t, const struct arena *arena, uint64_t hash);
+
 /* For the batch: the first cache line of the bucket of a hash, to prefetch; NULL: none. */
 const void *table_bucket(const struct table *t, const struct arena *arena, uint64_t hash);
