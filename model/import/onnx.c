@@ -29,12 +29,15 @@ static void import(struct onnx_graph *g, struct imported *out)
         return;
     }
     if (onnx_forest_found(g)) {
+        size_t used = g->memory->used;
         if (onnx_forest_import(g, out) || g->status != STATUS_UNSUPPORTED)
             return;
         g->status = STATUS_OK; /* the network's refusal, if there is one, says more */
-        struct imported forest = {.forest = out->forest, .objective = out->objective, .feature_names = out->feature_names, .features = out->features};
-        imported_free(&forest);
-        *out = (struct imported){.writer = out->writer};
+        char *writer = out->writer;
+        out->writer = NULL;
+        imported_free(out);
+        out->writer = writer;
+        g->memory->used = used;
     }
     (void)onnx_network_import(g, out);
 }

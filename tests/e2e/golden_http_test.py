@@ -19,7 +19,8 @@ FAMILIES = [
     "xgb-dart-json", "xgb-cat-partition", "xgb-cat-onehot", "xgb-softprob4", "xgb-poisson", "xgb-hinge", "xgb-squarederror", "xgb-rank",
     "xgb-wide", "xgb176-ubj", "xgb21-logistic", "lgb-binary", "lgb-cat-many", "lgb-rf", "lgb-dart", "lgb-linear", "lgb-multiclass",
     "lgb-ova", "lgb-zero-as-missing", "lgb-use-missing-false", "lgb-poisson", "lgb-xentlambda", "lgb-regression-sqrt", "lgb335-binary",
-    "onnx-rf-4class", "onnx-gb", "onnx-lightgbm", "onnx-dt", "catboost-json-nan", "fdh/xgb-500x8", "fdh/lgb-80x127",
+    "onnx-rf-4class", "onnx-gb", "onnx-lightgbm", "onnx-dt", "onnx-net-embedding", "onnx-mlp-4class",
+    "onnx-pipe-imputer-rf", "torch-residual-dynamo-external", "xgb-gblinear", "catboost-json-nan", "fdh/xgb-500x8", "fdh/lgb-80x127",
 ]
 
 
@@ -27,7 +28,8 @@ def write_bundle(folder, model, names, output):
     fields = "".join(f"  x{i}: {{type: number}}\n" for i in range(len(names)))
     features = "".join(f"  - {json.dumps(name, ensure_ascii=False)}: x{i}\n" for i, name in enumerate(names))
     folder.mkdir()
-    (folder / model.name).write_bytes(model.read_bytes())
+    for file in model.parent.glob(f"{model.name}*"):  # PyTorch writes a data file beside the model
+        (folder / file.name).write_bytes(file.read_bytes())
     (folder / "bundle.yaml").write_text(
         "name: golden\nversion: '1'\ntransaction:\n  id: {type: id}\n  time: {type: time, unit: s}\n" + fields + "features:\n" + features +
         f"model: {{file: {model.name}, output: {output}}}\npolicy: {{review: 0.5}}\n")
