@@ -387,7 +387,7 @@ static void refuses_the_absurd(void **state)
     (void)state;
     struct buf graph = graph_of(1 << 10);
     for (int i = 0; i < 12; i++) { /* each doubles the width */
-        char inputs[16], output[8];
+        char inputs[32], output[16];
         (void)snprintf(inputs, sizeof inputs, i ? "c%d c%d" : "x x", i, i);
         (void)snprintf(output, sizeof output, i == 11 ? "y" : "c%d", i + 1);
         put_op(&graph, "Concat", inputs, output);
