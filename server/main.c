@@ -60,7 +60,8 @@ int main(int argc, char **argv)
         (void)printf("assay " ASSAY_VERSION "\n");
         return EXIT_DONE;
     }
-    const struct parts parts = {.backends = backends, .sources = sources, .decision_topic = kafka_decision_topic};
+    const struct parts parts = {.backends = backends, .sources = sources, .decision_topic = kafka_decision_topic,
+                                .dead_letters = &kafka_dead_letters};
     for (const struct command *c = commands; c->name; c++) {
         if (strcmp(argv[1], c->name) == 0)
             return c->run(&parts, argc - 1, argv + 1);

@@ -11,6 +11,7 @@
 #include "model/base/status.h"
 
 struct backend;
+struct dead_letters;
 struct decision_writer;
 struct settings;
 struct source;
@@ -21,6 +22,7 @@ struct parts {
     const struct source *const *sources;
     /* Opens the decision log's topic; NULL: this build has none. */
     enum status (*decision_topic)(const struct settings *settings, struct decision_writer *out, struct error *err);
+    const struct dead_letters *dead_letters; /* NULL: this build has no Kafka */
 };
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };

@@ -2,7 +2,8 @@
  * The headers of what goes out: those of the input record, `traceparent` included, and ours.
  *
  *     on every record     assay-model, assay-version, assay-source = topic/partition/offset of the input record
- *     on a dead letter    assay-reason, assay-error, assay-timestamp (of the input record, ms), assay-cut (see deadletter.h)
+ *     on a dead letter    assay-reason, assay-error, assay-timestamp (of the input record, ms); where it is not the whole
+ *                         record assay-cut (how long that was), where card numbers are masked assay-masked (how many)
  *
  * A record that went through another Assay brings its headers of these names; they are replaced.
  */
@@ -11,6 +12,15 @@
 #include <librdkafka/rdkafka.h>
 
 #include "model/base/status.h"
+
+#define HEADER_MODEL "assay-model"
+#define HEADER_VERSION "assay-version"
+#define HEADER_SOURCE "assay-source"
+#define HEADER_REASON "assay-reason"
+#define HEADER_ERROR "assay-error"
+#define HEADER_TIMESTAMP "assay-timestamp"
+#define HEADER_CUT "assay-cut"
+#define HEADER_MASKED "assay-masked"
 
 /* Takes the headers out of the message, without ours. NULL on no memory. Returned owned: rd_kafka_headers_destroy. */
 rd_kafka_headers_t *headers_take(rd_kafka_message_t *message);

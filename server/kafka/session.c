@@ -184,7 +184,8 @@ void session_close(struct stream *s)
     if (s->consumer)
         close_consumer(s);
     bool unfinished = s->tracker && tracker_in_flight(s->tracker) > 0;
-    s->cut = unfinished && stream_stopping(s); /* else they are read again by the next session, or by their new owner */
+    /* Else the session failed or its partitions went: they are read again by the next one, or by their new owner. */
+    s->cut = unfinished && stream_stopping(s) && clock_monotonic_ns() >= s->deadline_ns;
     if (unfinished)
         log_warn("kafka.unfinished", LOG_INT("consumer", s->with.number), LOG_INT("records", tracker_in_flight(s->tracker)),
                  LOG_TEXT("why", "not acknowledged in time; they are read and scored again"));

@@ -7,6 +7,7 @@
 #include "model/base/clock.h"
 #include "server/kafka/client.h"
 #include "server/kafka/headers.h"
+#include "server/kafka/mask.h"
 #include "server/kafka/properties.h"
 #include "server/log.h"
 
@@ -64,6 +65,7 @@ enum status sink_open(struct sink *sink, const struct settings *settings, struct
     status = client_create(RD_KAFKA_PRODUCER, conf, &sink->producer, err);
     if (status != STATUS_OK)
         return status;
+    sink->mask = settings->stream_dead_letter_mask != 0;
     sink->names[SINK_RESULT] = settings->stream_output;
     sink->names[SINK_DEAD_LETTER] = settings->stream_dead_letter;
     for (int i = 0; i < SINK_TOPICS; i++) {
@@ -88,6 +90,7 @@ void sink_close(struct sink *sink, int64_t deadline_ns)
     if (sink->producer && !client_destroy(sink->producer, deadline_ns))
         log_warn("kafka.abandoned", LOG_TEXT("why", "the producer could not be closed in time"));
     sink->producer = NULL;
+    buf_free(&sink->masked);
     sink->failed = false;
     sink->why[0] = '\0';
 }
@@ -109,23 +112,28 @@ enum status sink_check(struct sink *sink, int timeout_ms, struct error *err)
     return STATUS_OK;
 }
 
+struct outgoing {
+    const void *key, *value;
+    size_t key_len, len; /* of the value */
+};
+
 /* Hands a record to the producer, which takes the headers if it takes the record. */
-static rd_kafka_resp_err_t produce(struct sink *sink, enum sink_topic topic, uint32_t entry, const rd_kafka_message_t *message,
-                                   rd_kafka_headers_t *headers, const void *value, size_t len)
+static rd_kafka_resp_err_t produce(struct sink *sink, enum sink_topic topic, uint32_t entry, const struct outgoing *record,
+                                   rd_kafka_headers_t *headers)
 {
     for (;;) {
         const rd_kafka_vu_t parts[] = {
             {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = sink->topics[topic]},
             {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
-            {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {.ptr = (void *)(uintptr_t)value, .size = len}},
-            {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {.ptr = message->key, .size = message->key_len}},
+            {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {.ptr = (void *)(uintptr_t)record->value, .size = record->len}},
+            {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {.ptr = (void *)(uintptr_t)record->key, .size = record->key_len}},
             {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
             {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = (void *)((uintptr_t)entry + 1)},
         };
         rd_kafka_error_t *error = rd_kafka_produceva(sink->producer, parts, sizeof parts / sizeof parts[0]);
         if (!error) {
             metrics_add(sink->metrics, METRIC_KAFKA_PRODUCED, topic, 1);
-            metrics_add(sink->metrics, METRIC_BYTES, SOURCE_KAFKA * 2 + 1, len);
+            metrics_add(sink->metrics, METRIC_BYTES, SOURCE_KAFKA * 2 + 1, record->len);
             return RD_KAFKA_RESP_ERR_NO_ERROR;
         }
         rd_kafka_resp_err_t code = rd_kafka_error_code(error);
@@ -143,11 +151,11 @@ static enum status add_ours(struct sink *sink, const rd_kafka_message_t *message
     size_t topic_len = strlen(topic);
     CHECK(topic_len + SOURCE_DIGITS <= sizeof source);
     size_t len = headers_source(source, topic, topic_len, message->partition, message->offset);
-    enum status status = headers_add(headers, "assay-model", sink->bundle->name, strlen(sink->bundle->name));
+    enum status status = headers_add(headers, HEADER_MODEL, sink->bundle->name, strlen(sink->bundle->name));
     if (status == STATUS_OK)
-        status = headers_add(headers, "assay-version", sink->bundle->version, strlen(sink->bundle->version));
+        status = headers_add(headers, HEADER_VERSION, sink->bundle->version, strlen(sink->bundle->version));
     if (status == STATUS_OK)
-        status = headers_add(headers, "assay-source", source, len);
+        status = headers_add(headers, HEADER_SOURCE, source, len);
     return status;
 }
 
@@ -158,12 +166,34 @@ static enum status add_reason(const rd_kafka_message_t *message, uint32_t reason
     char number[32];
     rd_kafka_timestamp_type_t type;
     int len = snprintf(number, sizeof number, "%lld", (long long)rd_kafka_message_timestamp(message, &type));
-    enum status status = headers_add(headers, "assay-reason", label, strlen(label));
+    enum status status = headers_add(headers, HEADER_REASON, label, strlen(label));
     if (status == STATUS_OK)
-        status = headers_add(headers, "assay-error", text, strlen(text));
+        status = headers_add(headers, HEADER_ERROR, text, strlen(text));
     if (status == STATUS_OK)
-        status = headers_add(headers, "assay-timestamp", number, (size_t)len);
+        status = headers_add(headers, HEADER_TIMESTAMP, number, (size_t)len);
     return status;
+}
+
+/* Puts a copy with masked card numbers in place of a dead letter that has any. */
+static enum status mask(struct sink *sink, struct outgoing *letter, rd_kafka_headers_t *headers)
+{
+    struct buf *copy = &sink->masked;
+    char number[32];
+    buf_clear(copy);
+    buf_append(copy, letter->key, letter->key_len);
+    buf_append(copy, letter->value, letter->len);
+    if (copy->failed)
+        return STATUS_NO_MEMORY;
+    size_t count = 0;
+    if (letter->key_len > 0)
+        count += mask_cards(copy->data, letter->key_len);
+    if (letter->len > 0)
+        count += mask_cards(copy->data + letter->key_len, letter->len);
+    if (count == 0)
+        return STATUS_OK;
+    letter->key = letter->key ? copy->data : NULL;
+    letter->value = letter->value ? copy->data + letter->key_len : NULL;
+    return headers_add(headers, HEADER_MASKED, number, (size_t)snprintf(number, sizeof number, "%zu", count));
 }
 
 /* Sends the original with its reason; takes headers. One that is larger than a message may be is cut to what goes through,
@@ -175,17 +205,19 @@ static void bury(struct sink *sink, uint32_t entry, rd_kafka_message_t *message,
     if (status == STATUS_OK)
         status = add_reason(message, reason, text, headers);
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
-    size_t len = message->len;
+    struct outgoing letter = {.key = message->key, .key_len = message->key_len, .value = message->payload, .len = message->len};
+    if (status == STATUS_OK && sink->mask)
+        status = mask(sink, &letter, headers);
     if (status == STATUS_OK)
-        code = produce(sink, SINK_DEAD_LETTER, entry, message, headers, message->payload, len);
+        code = produce(sink, SINK_DEAD_LETTER, entry, &letter, headers);
     if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
         char whole[32];
-        int digits = snprintf(whole, sizeof whole, "%zu", len);
-        status = headers_add(headers, "assay-cut", whole, (size_t)digits);
+        int digits = snprintf(whole, sizeof whole, "%zu", message->len);
+        status = headers_add(headers, HEADER_CUT, whole, (size_t)digits);
     }
-    while (status == STATUS_OK && code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && len > 0) {
-        len /= 2;
-        code = produce(sink, SINK_DEAD_LETTER, entry, message, headers, message->payload, len);
+    while (status == STATUS_OK && code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && letter.len > 0) {
+        letter.len /= 2;
+        code = produce(sink, SINK_DEAD_LETTER, entry, &letter, headers);
     }
     if (status == STATUS_OK && code == RD_KAFKA_RESP_ERR_NO_ERROR) {
         metrics_add(sink->metrics, METRIC_KAFKA_DEAD_LETTERS, reason, 1);
@@ -200,8 +232,9 @@ void sink_result(struct sink *sink, uint32_t entry, rd_kafka_message_t *message,
     rd_kafka_headers_t *headers = headers_take(message);
     enum status status = headers ? add_ours(sink, message, headers) : STATUS_NO_MEMORY;
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    const struct outgoing result = {.key = message->key, .key_len = message->key_len, .value = record, .len = len};
     if (status == STATUS_OK)
-        code = produce(sink, SINK_RESULT, entry, message, headers, record, len);
+        code = produce(sink, SINK_RESULT, entry, &result, headers);
     if (status == STATUS_OK && code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
     if (status == STATUS_OK && code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "config/settings.h"
+#include "model/base/buf.h"
 #include "model/bundle.h"
 #include "model/input/decode.h"
 #include "server/kafka/tracker.h"
@@ -33,6 +34,8 @@ struct sink {
     struct metrics_shard *metrics;
     void (*on_error)(void *owner, int code, const char *text); /* errors of the client as a whole: brokers down, login refused */
     void *owner;
+    bool mask;               /* card numbers in dead letters */
+    struct buf masked;       /* the key and the value of one, masked */
     uint64_t delivered[SINK_TOPICS]; /* since the last sink_poll, not yet in metrics */
     bool failed;                     /* can't go on; `why` says why */
     bool give_up;                    /* set by the owner: stop waiting for room in the producer's queue */

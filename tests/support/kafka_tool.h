@@ -19,7 +19,6 @@ rd_kafka_t *kafka_tool_client(rd_kafka_type_t type, const char *broker, const ch
 rd_kafka_conf_t *kafka_tool_conf(const char *broker, const char *const *properties, size_t n);
 rd_kafka_t *kafka_tool_new(rd_kafka_type_t type, rd_kafka_conf_t *conf);
 
-enum { KAFKA_TOOL_PARTITIONS_MAX = 4096 };
 /* Calls each for every record that the topic has now, those of a partition in order; the message is lent. Fails where nothing
  * comes for a minute. */
 void kafka_tool_walk(const char *broker, const char *topic, void (*each)(void *owner, rd_kafka_message_t *message), void *owner);

@@ -21,6 +21,7 @@
 
 #include "server/cmd/args.h"
 #include "server/cmd/command.h"
+#include "server/kafka/walk.h"
 #include "tests/support/kafka_tool.h"
 
 enum { SHOWN = 20 };
@@ -62,7 +63,7 @@ struct ledger {
     struct lines lines, expected;
     struct map line_of;          /* digest of a line -> its number */
     struct map last[TOPICS];     /* digest of partition and key -> offset of its latest first answer */
-    struct partition partitions[KAFKA_TOOL_PARTITIONS_MAX];
+    struct partition partitions[WALK_PARTITIONS_MAX];
     const char *input, *topic;   /* topic: that is being read */
     int reading;
     uint64_t records, answers[TOPICS], missing, repeated, wrong, reordered, foreign;
@@ -183,7 +184,7 @@ static struct record *source_of(struct ledger *l, const rd_kafka_message_t *mess
         memcmp(source.data, l->input, topic_len) != 0)
         return NULL;
     (void)snprintf(copy, sizeof copy, "%.*s", (int)(source.len - topic_len), source.data + topic_len);
-    if (sscanf(copy, "/%d/%lld", partition, offset) != 2 || *partition < 0 || *partition >= KAFKA_TOOL_PARTITIONS_MAX)
+    if (sscanf(copy, "/%d/%lld", partition, offset) != 2 || *partition < 0 || *partition >= WALK_PARTITIONS_MAX)
         return NULL;
     struct partition *p = &l->partitions[*partition];
     bool sent = *offset >= 0 && *offset < p->count && p->records[*offset].line != UINT32_MAX;
@@ -231,7 +232,7 @@ static void take_answer(void *owner, rd_kafka_message_t *message)
 
 static void count_missing(struct ledger *l)
 {
-    for (int p = 0; p < KAFKA_TOOL_PARTITIONS_MAX; p++) {
+    for (int p = 0; p < WALK_PARTITIONS_MAX; p++) {
         for (int64_t i = 0; i < l->partitions[p].count; i++) {
             const struct record *record = &l->partitions[p].records[i];
             if (record->line == UINT32_MAX || record->answers > 0)
