@@ -9,6 +9,7 @@
 #include "server/log.h"
 
 enum { PROPERTY_MAX = 256, VALUE_MAX = 1024, PROPERTIES_MAX = 512, ROLE_BOTH = -1 };
+enum { PROFILE_BALANCED, PROFILE_LOW_LATENCY, PROFILE_THROUGHPUT };
 
 /* Our defaults where librdkafka's are wrong for this work; settings may change them. */
 static const struct {
@@ -30,12 +31,26 @@ static const struct {
     /* A record damaged on its way is an error, not a transaction. */
     {CLIENT_CONSUMER, "check.crcs", "true"},
     {CLIENT_CONSUMER, "fetch.error.backoff.ms", "50"},
-    {CLIENT_PRODUCER, "linger.ms", "1"},
     /* No result is given up: during an outage it waits, and with stream.slots of them waiting nothing more is read. */
     {CLIENT_PRODUCER, "message.timeout.ms", "0"},
     /* Java's default partitioner: results lie in the same partition as transactions with the same key and partition count. */
     {CLIENT_PRODUCER, "partitioner", "murmur2_random"},
     {CLIENT_PRODUCER, "queue.buffering.max.kbytes", "131072"},
+};
+
+/* What stream.profile sets, in the order of its choices in options.def. */
+static const struct {
+    int profile, role;
+    const char *name, *value;
+} profiles[] = {
+    /* 1 ms of company a request: lower latency than none from about 5,000 records a second on, and a third of the CPU. */
+    {PROFILE_BALANCED, CLIENT_PRODUCER, "linger.ms", "1"},
+    {PROFILE_LOW_LATENCY, CLIENT_PRODUCER, "linger.ms", "0"},
+    /* Large requests both ways and compressed results, for a network or a disk that is the limit. */
+    {PROFILE_THROUGHPUT, CLIENT_PRODUCER, "linger.ms", "20"},
+    {PROFILE_THROUGHPUT, CLIENT_PRODUCER, "compression.type", "lz4"},
+    {PROFILE_THROUGHPUT, CLIENT_CONSUMER, "fetch.min.bytes", "65536"},
+    {PROFILE_THROUGHPUT, CLIENT_CONSUMER, "fetch.wait.max.ms", "50"},
 };
 
 /* What delivery rests on. `allowed`: the values that say the same in other words. */
@@ -71,6 +86,15 @@ static bool among(const char *list, const char *word)
             return true;
     }
     return false;
+}
+
+/* The value of a property, "" where it has none. */
+static const char *value_of(const rd_kafka_conf_t *conf, const char *name, char out[VALUE_MAX])
+{
+    size_t len = VALUE_MAX;
+    if (rd_kafka_conf_get(conf, name, out, &len) != RD_KAFKA_CONF_OK)
+        out[0] = '\0';
+    return out;
 }
 
 static enum status unknown(const rd_kafka_conf_t *conf, const char *key, const char *name, struct error *err)
@@ -131,9 +155,8 @@ static enum status check_fixed(const char *key, const char *name, const char *va
 /* Two threads with one instance id would throw each other out of the group. */
 static enum status name_member(rd_kafka_conf_t *conf, uint32_t number, uint32_t count, struct error *err)
 {
-    char instance[VALUE_MAX] = "", numbered[VALUE_MAX + 16];
-    size_t len = sizeof instance;
-    if (count < 2 || rd_kafka_conf_get(conf, "group.instance.id", instance, &len) != RD_KAFKA_CONF_OK || !instance[0])
+    char instance[VALUE_MAX], numbered[VALUE_MAX + 16];
+    if (count < 2 || !value_of(conf, "group.instance.id", instance)[0])
         return STATUS_OK;
     (void)snprintf(numbered, sizeof numbered, "%s-%u", instance, number);
     return set(conf, "group.instance.id", "group.instance.id", numbered, err);
@@ -141,9 +164,8 @@ static enum status name_member(rd_kafka_conf_t *conf, uint32_t number, uint32_t 
 
 static enum status check_assignor(const rd_kafka_conf_t *conf, struct error *err)
 {
-    char strategy[VALUE_MAX] = "";
-    size_t len = sizeof strategy;
-    (void)rd_kafka_conf_get(conf, "partition.assignment.strategy", strategy, &len);
+    char strategy[VALUE_MAX];
+    (void)value_of(conf, "partition.assignment.strategy", strategy);
     if (!properties_cooperative(conf))
         return STATUS_OK;
     if (strcmp(strategy, "cooperative-sticky") != 0)
@@ -162,6 +184,10 @@ static enum status apply(const struct settings *settings, enum client_role role,
     for (size_t i = 0; i < sizeof defaults / sizeof defaults[0] && status == STATUS_OK; i++) {
         if (defaults[i].role == ROLE_BOTH || defaults[i].role == (int)role)
             status = set(conf, defaults[i].name, defaults[i].name, defaults[i].value, err);
+    }
+    for (size_t i = 0; i < sizeof profiles / sizeof profiles[0] && status == STATUS_OK; i++) {
+        if (profiles[i].profile == settings->stream_profile && profiles[i].role == (int)role)
+            status = set(conf, profiles[i].name, profiles[i].name, profiles[i].value, err);
     }
     for (int prefixed = 0; prefixed < 2; prefixed++) { /* consumer.… and producer.… win over what is for both */
         for (size_t i = 0; i < settings->kafka_count && status == STATUS_OK; i++) {
@@ -202,29 +228,41 @@ enum status properties_conf(const struct settings *settings, enum client_role ro
 
 bool properties_cooperative(const rd_kafka_conf_t *conf)
 {
-    char strategy[VALUE_MAX] = "";
-    size_t len = sizeof strategy;
-    return rd_kafka_conf_get(conf, "partition.assignment.strategy", strategy, &len) == RD_KAFKA_CONF_OK && strstr(strategy, "cooperative");
+    char strategy[VALUE_MAX];
+    return strstr(value_of(conf, "partition.assignment.strategy", strategy), "cooperative");
+}
+
+bool properties_tokens(const rd_kafka_conf_t *conf)
+{
+    char mechanism[VALUE_MAX];
+    return strcmp(value_of(conf, "sasl.mechanisms", mechanism), "OAUTHBEARER") == 0;
 }
 
 int64_t properties_number(const rd_kafka_conf_t *conf, const char *name)
 {
-    char text[VALUE_MAX] = "";
-    size_t len = sizeof text;
-    if (rd_kafka_conf_get(conf, name, text, &len) != RD_KAFKA_CONF_OK || !text[0])
-        return -1;
+    char text[VALUE_MAX];
     char *end = NULL;
-    long long number = strtoll(text, &end, 10);
-    return *end == '\0' ? number : -1;
+    long long number = strtoll(value_of(conf, name, text), &end, 10);
+    return end != text && *end == '\0' ? number : -1;
 }
 
 void properties_warn(const struct settings *settings)
 {
-    for (size_t i = 0; i < settings->kafka_count; i++) {
-        const struct setting_pair *pair = &settings->kafka[i];
-        bool mechanism = strcmp(pair->key, "sasl.mechanism") == 0 || strcmp(pair->key, "sasl.mechanisms") == 0;
-        if (mechanism && strstr(pair->value, "SCRAM") && rd_kafka_version() < 0x020601ff)
-            log_warn("kafka.scram", LOG_TEXT("librdkafka", rd_kafka_version_str()),
-                     LOG_TEXT("why", "SCRAM logins to Apache Kafka 4 fail with librdkafka before 2.6.1; upgrade it, or use PLAIN over TLS"));
+    const char *version = rd_kafka_version_str();
+    bool scram = false;
+    for (int role = CLIENT_CONSUMER; role <= CLIENT_PRODUCER; role++) {
+        rd_kafka_conf_t *conf = NULL;
+        char mechanism[VALUE_MAX];
+        if (properties_conf(settings, (enum client_role)role, 0, 1, &conf, NULL) != STATUS_OK)
+            continue;
+        scram = scram || strstr(value_of(conf, "sasl.mechanisms", mechanism), "SCRAM");
+        rd_kafka_conf_destroy(conf);
     }
+    if (scram && rd_kafka_version() < 0x020601ff)
+        log_warn("kafka.scram", LOG_TEXT("librdkafka", version),
+                 LOG_TEXT("why", "SCRAM logins to Apache Kafka 4 fail with librdkafka before 2.6.1; upgrade it, or use PLAIN over TLS"));
+    if (rd_kafka_version() < 0x020300ff)
+        log_info("kafka.old_client", LOG_TEXT("librdkafka", version),
+                 LOG_TEXT("why", "before 2.3.0 its producer can lose count of what it sent while leaders move; clients are then made anew, "
+                                 "and what was in flight comes twice. Cooperative rebalances are not offered"));
 }

@@ -51,6 +51,10 @@ static void take_error(struct stream *s, const rd_kafka_message_t *message)
         s->barred = true;
         watch_problem(s, "topic %s: %s", s->settings->stream_input, text);
         break;
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET: /* kafka.auto.offset.reset says error, and the partition stands still */
+        stream_fail(s, "topic %s, partition %d: the committed offset is not there any more and kafka.auto.offset.reset is error: %s",
+                    s->settings->stream_input, message->partition, text);
+        break;
     default:
         log_warn("kafka.fetch_error", LOG_INT("consumer", s->with.number), LOG_TEXT("why", text));
     }

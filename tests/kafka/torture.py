@@ -101,7 +101,8 @@ class Torture:
         servers = ",".join(f"127.0.0.1:{forward.port}" for forward in self.forwards) if forwarded else self.broker.bootstrap
         return {"bundle": SOURCE / "config/bundles/card-fraud", "stream.input": "in", "stream.output": "out", "stream.dead_letter": "dead",
                 "stream.slots": SLOTS, "kafka.bootstrap.servers": servers, "kafka.group.id": "torture", "drain_s": 60,
-                "kafka.session.timeout.ms": SESSION_S * 1000, "kafka.heartbeat.interval.ms": 500, "kafka.max.poll.interval.ms": 60_000}
+                "kafka.session.timeout.ms": SESSION_S * 1000, "kafka.heartbeat.interval.ms": 500, "kafka.max.poll.interval.ms": 60_000,
+                **dict(pair.split("=", 1) for pair in self.options.set)}
 
     def start_traffic(self):
         tool = Path(self.options.assay).parent / "tools/kafka_tool"
@@ -231,22 +232,23 @@ class Torture:
                 node.await_answer()
             traffic.terminate()
             sent = int(traffic.communicate(timeout=PATIENCE_S)[0] or 0)
+            if traffic.returncode != 0:
+                raise RuntimeError(f"the traffic ended with {traffic.returncode}: {(self.folder / 'traffic.log').read_text()[-1000:]}")
         finally:
             traffic.kill()
         seconds = time.monotonic() - self.start
         print(f"{seconds:7.1f} s  traffic ended: {sent:,} records, {sent / seconds:,.0f} a second on average", flush=True)
-        self.finish(sent)
-        return sent
+        self.finish()
 
-    def finish(self, sent):
+    def finish(self):
         """Everything must be committed now, and everybody must end in order."""
-        end, done = time.monotonic() + PATIENCE_S, -1
-        while done != sent:
+        end, done, there = time.monotonic() + PATIENCE_S, -1, 0
+        while done != there or there == 0:
             if time.monotonic() > end:
-                raise RuntimeError(f"{done} of {sent} records committed; {[member.tail() for member in self.members]}")
+                raise RuntimeError(f"{done} of {there} records committed; {[member.tail() for member in self.members]}")
             self.rest(0.5)
             text = kafka_tool(self.broker.bootstrap, "committed", "--topic", "in", "--group", "torture")
-            done = sum(int(line.split()[1]) for line in text.splitlines())
+            done, there = (sum(int(line.split()[i]) for line in text.splitlines()) for i in (1, 2))
         for member in self.members:
             member.end()
 
@@ -294,6 +296,7 @@ def main():
     parser.add_argument("--rate", type=int, default=20_000, help="records a second")
     parser.add_argument("--nodes", type=int, default=3, choices=(1, 3), help="brokers")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of what is done when")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the servers; may be repeated")
     options = parser.parse_args()
     options.assay = str(Path(options.assay).resolve())
     os.environ["ASSAY"] = options.assay  # broker.py finds kafka_tool by it

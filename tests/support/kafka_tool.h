@@ -8,6 +8,7 @@
 int kafka_tool_mock(int argc, char **argv);
 int kafka_tool_create(int argc, char **argv);
 int kafka_tool_delete(int argc, char **argv);
+int kafka_tool_trim(int argc, char **argv);
 int kafka_tool_committed(int argc, char **argv);
 int kafka_tool_send(int argc, char **argv);
 int kafka_tool_read(int argc, char **argv);

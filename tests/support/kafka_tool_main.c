@@ -21,6 +21,7 @@ static const struct {
     {"mock", kafka_tool_mock, "a mock broker until stdin ends"},
     {"create", kafka_tool_create, "make a topic"},
     {"delete", kafka_tool_delete, "delete a topic"},
+    {"trim", kafka_tool_trim, "delete the oldest records of a partition"},
     {"committed", kafka_tool_committed, "the committed offsets of a group"},
     {"send", kafka_tool_send, "records from JSONL into a topic"},
     {"read", kafka_tool_read, "records of a topic as JSONL"},

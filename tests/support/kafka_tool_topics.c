@@ -148,6 +148,39 @@ int kafka_tool_delete(int argc, char **argv)
     return EXIT_DONE;
 }
 
+int kafka_tool_trim(int argc, char **argv)
+{
+    const char *broker = "", *topic = "";
+    int64_t partition = 0, before = 0;
+    const struct args_option options[] = {
+        {.name = "broker", .kind = ARGS_TEXT, .out = &broker, .value = "HOST:PORT", .help = "where"},
+        {.name = "topic", .kind = ARGS_TEXT, .out = &topic, .value = "NAME", .help = "the topic"},
+        {.name = "partition", .kind = ARGS_INT, .out = &partition, .value = "N", .help = "of the topic", .min = 0, .max = 10000},
+        {.name = "before", .kind = ARGS_INT, .out = &before, .value = "OFFSET", .help = "the first that stays", .min = 0, .max = 1e15},
+        {.name = NULL},
+    };
+    const struct args_spec spec = {.usage = "kafka_tool trim --broker B --topic T --partition P --before OFFSET",
+                                   .summary = "Deletes the oldest records of a partition, as retention does.", .options = options};
+    enum args_result parsed = args_parse(&spec, argc, argv, NULL, NULL);
+    if (parsed != ARGS_RUN)
+        return parsed == ARGS_EXIT_DONE ? EXIT_DONE : EXIT_USAGE;
+    rd_kafka_t *client = kafka_tool_client(RD_KAFKA_PRODUCER, broker, NULL, 0);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, (int32_t)partition)->offset = before;
+    rd_kafka_DeleteRecords_t *wanted = rd_kafka_DeleteRecords_new(list);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
+    rd_kafka_DeleteRecords(client, &wanted, 1, NULL, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, TIMEOUT_MS);
+    if (!event || rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        kafka_tool_fail("%s", event ? rd_kafka_event_error_string(event) : "no answer");
+    rd_kafka_event_destroy(event);
+    rd_kafka_DeleteRecords_destroy(wanted);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_destroy(client);
+    return EXIT_DONE;
+}
+
 int kafka_tool_committed(int argc, char **argv)
 {
     const char *broker = "", *topic = "", *group = "";
@@ -158,7 +191,7 @@ int kafka_tool_committed(int argc, char **argv)
         {.name = NULL},
     };
     const struct args_spec spec = {.usage = "kafka_tool committed --broker B --group G --topic T",
-                                   .summary = "Prints a line `partition offset` for every partition with a committed offset.",
+                                   .summary = "Prints a line `partition committed end` for every partition; committed is 0 where nothing is.",
                                    .options = options};
     enum args_result parsed = args_parse(&spec, argc, argv, NULL, NULL);
     if (parsed != ARGS_RUN)
@@ -180,8 +213,12 @@ int kafka_tool_committed(int argc, char **argv)
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         kafka_tool_fail("%s", rd_kafka_err2str(code));
     for (int i = 0; i < list->cnt; i++) {
-        if (list->elems[i].offset >= 0)
-            (void)printf("%d %lld\n", list->elems[i].partition, (long long)list->elems[i].offset);
+        const rd_kafka_topic_partition_t *p = &list->elems[i];
+        int64_t low = 0, end = 0;
+        code = rd_kafka_query_watermark_offsets(client, topic, p->partition, &low, &end, TIMEOUT_MS);
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+            kafka_tool_fail("partition %d: %s", p->partition, rd_kafka_err2str(code));
+        (void)printf("%d %lld %lld\n", p->partition, p->offset >= 0 ? (long long)p->offset : 0, (long long)end);
     }
     rd_kafka_topic_partition_list_destroy(list);
     rd_kafka_topic_destroy(handle);

@@ -11,12 +11,14 @@
 
 enum { PAIRS = 4 };
 
+static int profile; /* stream.profile */
+
 static struct settings settings_of(struct setting_pair *pairs)
 {
     size_t n = 0;
     while (n < PAIRS && pairs[n].key)
         n++;
-    return (struct settings){.kafka = pairs, .kafka_count = n};
+    return (struct settings){.kafka = pairs, .kafka_count = n, .stream_profile = profile};
 }
 
 static void assert_property(struct setting_pair *pairs, enum client_role role, uint32_t number, uint32_t count, const char *name,
@@ -55,6 +57,24 @@ static void defaults_are_ours_and_settings_win(void **state)
     struct setting_pair some[PAIRS] = {{"auto.offset.reset", "error"}, {"socket.nagle.disable", "false"}};
     assert_property(some, CLIENT_CONSUMER, 0, 1, "auto.offset.reset", "error");
     assert_property(some, CLIENT_PRODUCER, 0, 1, "socket.nagle.disable", "false");
+}
+
+static void a_profile_sets_several_and_settings_win_over_it(void **state)
+{
+    (void)state;
+    static const struct {
+        int profile;
+        const char *linger, *compression, *fetch_min;
+    } cases[] = {{0, "1", "none", "1"}, {1, "0", "none", "1"}, {2, "20", "lz4", "65536"}}; /* as options.def orders them */
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct setting_pair none[PAIRS] = {{NULL, NULL}}, some[PAIRS] = {{"linger.ms", "3"}};
+        profile = cases[i].profile;
+        assert_property(none, CLIENT_PRODUCER, 0, 1, "linger.ms", cases[i].linger);
+        assert_property(none, CLIENT_PRODUCER, 0, 1, "compression.codec", cases[i].compression);
+        assert_property(none, CLIENT_CONSUMER, 0, 1, "fetch.min.bytes", cases[i].fetch_min);
+        assert_property(some, CLIENT_PRODUCER, 0, 1, "linger.ms", "3");
+    }
+    profile = 0;
 }
 
 static void a_prefix_is_for_one_client_and_wins_wherever_it_stands(void **state)
@@ -127,6 +147,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_ours_and_settings_win),
+        cmocka_unit_test(a_profile_sets_several_and_settings_win_over_it),
         cmocka_unit_test(a_prefix_is_for_one_client_and_wins_wherever_it_stands),
         cmocka_unit_test(static_members_of_one_process_have_names_of_their_own),
         cmocka_unit_test(what_delivery_rests_on_cannot_be_set),
