@@ -1,5 +1,7 @@
 #include "server/kafka/headers.h"
 
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char prefix[] = "assay-";
@@ -20,25 +22,33 @@ rd_kafka_headers_t *headers_take(rd_kafka_message_t *message)
     return headers;
 }
 
-void headers_strip(rd_kafka_headers_t *headers)
+static bool is_ours(const char *name)
+{
+    return strncmp(name, prefix, sizeof prefix - 1) == 0;
+}
+
+/* Removes those that are ours, or those that are not. */
+static void remove_where(rd_kafka_headers_t *headers, bool ours)
 {
     const char *name;
     const void *value;
     size_t i = 0, size;
     while (rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        if (strncmp(name, prefix, sizeof prefix - 1) != 0) {
+        char *copy = is_ours(name) == ours ? strdup(name) : NULL; /* header_remove compares with what it frees */
+        if (!copy || rd_kafka_header_remove(headers, copy) != RD_KAFKA_RESP_ERR_NO_ERROR)
             i++;
-            continue;
-        }
-        char copy[64]; /* header_remove compares with what it frees */
-        size_t len = strlen(name);
-        if (len >= sizeof copy) {
-            i++; /* not one of ours */
-            continue;
-        }
-        memcpy(copy, name, len + 1);
-        (void)rd_kafka_header_remove(headers, copy);
+        free(copy);
     }
+}
+
+void headers_strip(rd_kafka_headers_t *headers)
+{
+    remove_where(headers, true);
+}
+
+void headers_keep_ours(rd_kafka_headers_t *headers)
+{
+    remove_where(headers, false);
 }
 
 enum status headers_add(rd_kafka_headers_t *headers, const char *name, const char *value, size_t len)

@@ -26,6 +26,8 @@
 rd_kafka_headers_t *headers_take(rd_kafka_message_t *message);
 /* Removes ours. */
 void headers_strip(rd_kafka_headers_t *headers);
+/* Removes all but ours. */
+void headers_keep_ours(rd_kafka_headers_t *headers);
 
 MUST_USE enum status headers_add(rd_kafka_headers_t *headers, const char *name, const char *value, size_t len);
 

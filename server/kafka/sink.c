@@ -59,6 +59,7 @@ enum status sink_open(struct sink *sink, const struct settings *settings, struct
     enum status status = properties_conf(settings, CLIENT_PRODUCER, 0, 1, &conf, err);
     if (status != STATUS_OK)
         return status;
+    sink->max_bytes = (size_t)properties_number(conf, "message.max.bytes");
     rd_kafka_conf_set_opaque(conf, sink);
     rd_kafka_conf_set_dr_msg_cb(conf, on_report);
     rd_kafka_conf_set_error_cb(conf, on_error);
@@ -115,12 +116,33 @@ enum status sink_check(struct sink *sink, int timeout_ms, struct error *err)
 struct outgoing {
     const void *key, *value;
     size_t key_len, len; /* of the value */
+    bool plain;          /* it has no headers but ours */
 };
+
+/* What a request and a record need besides key, value and headers, at most; and what our own headers do. */
+enum { FRAME_BYTES = 256, HEADER_FRAME_BYTES = 10, OURS_BYTES = 4096 };
+
+/* librdkafka looks at key and value when it takes a record and at the headers only when it sends it, which is too late to do
+ * anything about it but begin anew. */
+static bool is_too_large(const struct sink *sink, const struct outgoing *record, const rd_kafka_headers_t *headers)
+{
+    size_t size = record->key_len + record->len + FRAME_BYTES, max = sink->max_bytes;
+    if (record->plain && size + OURS_BYTES <= max)
+        return false;
+    const char *name;
+    const void *value;
+    size_t len;
+    for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &len) == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+        size += strlen(name) + len + HEADER_FRAME_BYTES;
+    return size > max;
+}
 
 /* Hands a record to the producer, which takes the headers if it takes the record. */
 static rd_kafka_resp_err_t produce(struct sink *sink, enum sink_topic topic, uint32_t entry, const struct outgoing *record,
                                    rd_kafka_headers_t *headers)
 {
+    if (is_too_large(sink, record, headers))
+        return RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
     for (;;) {
         const rd_kafka_vu_t parts[] = {
             {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = sink->topics[topic]},
@@ -196,16 +218,35 @@ static enum status mask(struct sink *sink, struct outgoing *letter, rd_kafka_hea
     return headers_add(headers, HEADER_MASKED, number, (size_t)snprintf(number, sizeof number, "%zu", count));
 }
 
+/* Takes away from a dead letter that is too large: its value by halves, then headers that are not ours, then its key. False:
+ * there is nothing left to take. */
+static bool shrink(struct outgoing *letter, rd_kafka_headers_t *headers)
+{
+    if (letter->len > 0) {
+        letter->len /= 2;
+    } else if (!letter->plain) {
+        headers_keep_ours(headers);
+        letter->plain = true;
+    } else if (letter->key_len > 0) {
+        letter->key = NULL;
+        letter->key_len = 0;
+    } else {
+        return false;
+    }
+    return true;
+}
+
 /* Sends the original with its reason; takes headers. One that is larger than a message may be is cut to what goes through,
  * and says so: better the beginning on record than the stream standing still. */
 static void bury(struct sink *sink, uint32_t entry, rd_kafka_message_t *message, rd_kafka_headers_t *headers, uint32_t reason,
                  const char *text)
 {
+    struct outgoing letter = {.key = message->key, .key_len = message->key_len, .value = message->payload, .len = message->len,
+                              .plain = rd_kafka_header_cnt(headers) == 0};
     enum status status = add_ours(sink, message, headers);
     if (status == STATUS_OK)
         status = add_reason(message, reason, text, headers);
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
-    struct outgoing letter = {.key = message->key, .key_len = message->key_len, .value = message->payload, .len = message->len};
     if (status == STATUS_OK && sink->mask)
         status = mask(sink, &letter, headers);
     if (status == STATUS_OK)
@@ -215,10 +256,8 @@ static void bury(struct sink *sink, uint32_t entry, rd_kafka_message_t *message,
         int digits = snprintf(whole, sizeof whole, "%zu", message->len);
         status = headers_add(headers, HEADER_CUT, whole, (size_t)digits);
     }
-    while (status == STATUS_OK && code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && letter.len > 0) {
-        letter.len /= 2;
+    while (status == STATUS_OK && code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && shrink(&letter, headers))
         code = produce(sink, SINK_DEAD_LETTER, entry, &letter, headers);
-    }
     if (status == STATUS_OK && code == RD_KAFKA_RESP_ERR_NO_ERROR) {
         metrics_add(sink->metrics, METRIC_KAFKA_DEAD_LETTERS, reason, 1);
         return;
@@ -230,9 +269,10 @@ static void bury(struct sink *sink, uint32_t entry, rd_kafka_message_t *message,
 void sink_result(struct sink *sink, uint32_t entry, rd_kafka_message_t *message, const char *record, size_t len)
 {
     rd_kafka_headers_t *headers = headers_take(message);
+    const struct outgoing result = {.key = message->key, .key_len = message->key_len, .value = record, .len = len,
+                                    .plain = headers && rd_kafka_header_cnt(headers) == 0};
     enum status status = headers ? add_ours(sink, message, headers) : STATUS_NO_MEMORY;
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
-    const struct outgoing result = {.key = message->key, .key_len = message->key_len, .value = record, .len = len};
     if (status == STATUS_OK)
         code = produce(sink, SINK_RESULT, entry, &result, headers);
     if (status == STATUS_OK && code == RD_KAFKA_RESP_ERR_NO_ERROR)

@@ -34,6 +34,7 @@ struct sink {
     struct metrics_shard *metrics;
     void (*on_error)(void *owner, int code, const char *text); /* errors of the client as a whole: brokers down, login refused */
     void *owner;
+    size_t max_bytes;        /* kafka.message.max.bytes */
     bool mask;               /* card numbers in dead letters */
     struct buf masked;       /* the key and the value of one, masked */
     uint64_t delivered[SINK_TOPICS]; /* since the last sink_poll, not yet in metrics */

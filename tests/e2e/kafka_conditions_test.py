@@ -1,5 +1,7 @@
 """Conditions of brokers and topics that docs/kafka.md defines a behaviour for, one test each; crashes are in kafka_broker_test.py."""
 
+import json
+
 import pytest
 
 from kafka_support import Ledger, Mock, Topics, assert_whole, expect, finished, header, lines_of, real_broker, write
@@ -73,16 +75,33 @@ def test_a_result_that_may_not_be_written_is_told_and_nothing_is_committed(tmp_p
 
 def test_a_result_that_is_too_large_is_a_dead_letter(mock, tmp_path):
     topics, lines = Topics(mock, partitions=1), lines_of(3, seed=45)
-    records = [{"key": "k" * (950 if i == 1 else 5), "value": line.rstrip("\n")} for i, line in enumerate(lines)]
-    topics.send_records(tmp_path, records)
-    with Server(tmp_path, topics.settings(**{"kafka.producer.message.max.bytes": "1000"})) as server:
+    topics.send(write(tmp_path / "tx.jsonl", lines))
+    with Server(tmp_path, topics.settings(**{"kafka.producer.message.max.bytes": "1000", "result.features": True, "result.timing": True})) as server:
         finished(server, 3)
-        assert server.metric("assay_kafka_dead_letters_total", reason="too_large") == 1
+        assert server.metric("assay_kafka_dead_letters_total", reason="too_large") == 3
+        assert server.metric("assay_kafka_restarts_total") == 0
         assert server.stop() == 0
-    letter, = topics.dead_letters()
-    assert header(letter, "assay-reason") == "too_large" and header(letter, "assay-cut") == str(len(lines[1]) - 1)
-    assert letter["key"] == records[1]["key"] and lines[1].startswith(letter["value"])
-    assert len(topics.results()) == 2 and topics.committed() == 3
+    assert topics.results() == [] and topics.committed() == 3
+    for letter, line in zip(topics.dead_letters(), lines, strict=True):
+        assert header(letter, "assay-reason") == "too_large" and header(letter, "assay-cut") is None
+        assert letter["value"] == line.rstrip("\n") and letter["key"] == json.loads(line)["customer_id"]
+
+
+@pytest.mark.parametrize("part", ["key", "value", "headers"])
+def test_no_record_is_too_large_to_be_buried(mock, tmp_path, part):
+    """At every size around the limit, headers counted, which librdkafka does only when it sends: none may stop the stream."""
+    topics = Topics(mock, partitions=1)
+    records = [{"key": "x" * (size if part == "key" else 3), "value": "{" + "y" * (size if part == "value" else 3),
+                "headers": [["h", "z" * (size if part == "headers" else 3)]]} for size in range(800, 2400, 100)]
+    topics.send_records(tmp_path, records)
+    with Server(tmp_path, topics.settings(**{"kafka.producer.message.max.bytes": "2000"})) as server:
+        finished(server, len(records))
+        assert server.metric("assay_kafka_restarts_total") == 0
+        assert server.stop() == 0
+    letters = topics.dead_letters()
+    assert [header(letter, "assay-source") for letter in letters] == [f"{topics.input}/0/{i}" for i in range(len(records))]
+    cut = [header(letter, "assay-cut") is not None for letter in letters]
+    assert cut == sorted(cut) and cut[-1] and not cut[0]
 
 
 def test_a_topic_that_refuses_what_the_client_allows_is_named(broker, tmp_path):
