@@ -22,9 +22,10 @@ rd_kafka_headers_t *headers_take(rd_kafka_message_t *message)
     return headers;
 }
 
+/* A longer name is another maker's. */
 static bool is_ours(const char *name)
 {
-    return strncmp(name, prefix, sizeof prefix - 1) == 0;
+    return strncmp(name, prefix, sizeof prefix - 1) == 0 && strlen(name) < 64;
 }
 
 /* Removes those that are ours, or those that are not. */

@@ -12,6 +12,7 @@ int kafka_tool_trim(int argc, char **argv);
 int kafka_tool_committed(int argc, char **argv);
 int kafka_tool_send(int argc, char **argv);
 int kafka_tool_read(int argc, char **argv);
+int kafka_tool_echo(int argc, char **argv);
 int kafka_tool_ledger(int argc, char **argv);
 
 /* A client for `broker` with "name=value" properties on top; prints what is wrong and exits with 1 where there is none. */

@@ -25,6 +25,7 @@ static const struct {
     {"committed", kafka_tool_committed, "the committed offsets of a group"},
     {"send", kafka_tool_send, "records from JSONL into a topic"},
     {"read", kafka_tool_read, "records of a topic as JSONL"},
+    {"echo", kafka_tool_echo, "answers records without looking at them, the yardstick for latency"},
     {"ledger", kafka_tool_ledger, "what went in against what came out"},
 };
 

@@ -4,7 +4,7 @@
  *     send   a line is a value; --key FIELD takes the key from its JSON. With --records a line is a whole record:
  *            {"key":"c1","headers":[["traceparent","00-…"]],"value":"…"}; value null is a tombstone, "hex" in place of
  *            value gives bytes that are no text
- *     read   {"partition":0,"offset":7,"key":"c1","headers":[["a","b"]],"value":"…"}; bytes that are no UTF-8 as "hex"
+ *     read   {"partition":0,"offset":7,"timestamp":1735689600000,"key":"c1","headers":[["a","b"]],"value":"…"}; bytes that are no UTF-8 as "hex"
  */
 #include <jansson.h>
 #include <signal.h>
@@ -28,6 +28,7 @@ struct sender {
     rd_kafka_topic_t *topic;
     const char *key_field;
     bool whole_records, loop;
+    int64_t times;            /* that the file is sent */
     int64_t keys;             /* > 0: line i has key "k<i mod keys>" */
     struct args_list headers; /* name=value, on every record */
     uint64_t sent, refused, line;
@@ -186,7 +187,7 @@ static void send_lines(struct sender *s, FILE *in, double rate)
             send_value(s, line, len);
         s->line++;
         got = getline(&line, &cap, in);
-        if (got < 0 && s->loop) {
+        if (got < 0 && (s->loop || --s->times > 0)) {
             rewind(in);
             s->line = 0;
             got = getline(&line, &cap, in);
@@ -199,7 +200,7 @@ int kafka_tool_send(int argc, char **argv)
 {
     const char *file = "-";
     double rate = 0;
-    struct sender s = {.broker = "", .topic_name = ""};
+    struct sender s = {.broker = "", .topic_name = "", .times = 1};
     const struct args_option options[] = {
         {.name = "broker", .kind = ARGS_TEXT, .out = &s.broker, .value = "HOST:PORT", .help = "where"},
         {.name = "topic", .kind = ARGS_TEXT, .out = &s.topic_name, .value = "NAME", .help = "the topic"},
@@ -208,6 +209,7 @@ int kafka_tool_send(int argc, char **argv)
         {.name = "key", .kind = ARGS_TEXT, .out = &s.key_field, .value = "FIELD", .help = "of the document, to be the key"},
         {.name = "keys", .kind = ARGS_INT, .out = &s.keys, .value = "N", .help = "the key is k and the line's number (from 0) modulo N", .min = 0, .max = 1e9},
         {.name = "loop", .kind = ARGS_FLAG, .out = &s.loop, .help = "begin again at the end, until SIGTERM"},
+        {.name = "times", .kind = ARGS_INT, .out = &s.times, .value = "N", .help = "the whole file so many times", .min = 1, .max = 1e9},
         {.name = "header", .kind = ARGS_LIST, .out = &s.headers, .value = "NAME=VALUE", .help = "on every record"},
         {.name = "rate", .kind = ARGS_REAL, .out = &rate, .value = "N", .help = "records a second; 0: as fast as it goes"},
         {.name = "property", .kind = ARGS_LIST, .out = &s.properties, .value = "NAME=VALUE", .help = "of librdkafka"},
@@ -253,6 +255,8 @@ static void print_record(rd_kafka_message_t *message, FILE *out)
     json_t *record = json_object(), *pairs = json_array();
     (void)json_object_set_new(record, "partition", json_integer(message->partition));
     (void)json_object_set_new(record, "offset", json_integer(message->offset));
+    rd_kafka_timestamp_type_t type;
+    (void)json_object_set_new(record, "timestamp", json_integer(rd_kafka_message_timestamp(message, &type)));
     set_bytes(record, "key", message->key, message->key_len);
     rd_kafka_headers_t *headers = NULL;
     const char *name;
