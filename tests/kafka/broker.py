@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A real Apache Kafka for tests and for the desk: one node, its own folder and ports, gone at the end.
+"""A real Apache Kafka for tests and for the desk: one node or three, its own folder and ports, gone at the end.
 
     python3 tests/kafka/broker.py                   a broker until Ctrl-C; prints what to put into a configuration
     with Broker(topics={"tx": 4}) as broker:        in tests and benchmarks
@@ -289,32 +289,52 @@ class Broker:
         self.close()
 
 
+def describe(broker, security):
+    """What to put into a configuration of Assay, for each way in."""
+    ways = {"plain": {"kafka.bootstrap.servers": broker.bootstrap}}
+    if security:
+        node = broker.nodes[0]
+        ways |= {"TLS": security.client("tls", node.tls_port), "SASL over TLS": security.client("PLAIN", node.sasl_port)}
+    lines = [f"Apache Kafka {VERSION}, {len(broker.nodes)} node{'s' if len(broker.nodes) > 1 else ''}; Ctrl-C ends it. In a configuration of Assay:",
+             "", "stream: {input: transactions, output: results, dead_letter: dead-letters}"]
+    for way, settings in ways.items():
+        lines += [f"kafka:{f'                       # {way}' if security else ''}", *(f"  {name[len('kafka.'):]}: {value}" for name, value in settings.items())]
+    return "\n".join(lines)
+
+
 def main():
-    parser = argparse.ArgumentParser(description="A real Apache Kafka broker on loopback, until Ctrl-C (with --pipe: until stdin ends). "
+    parser = argparse.ArgumentParser(description="A real Apache Kafka on loopback, until Ctrl-C (with --pipe: until stdin ends). "
                                                  "Topics are made when they are first written to, with 4 partitions.")
+    parser.add_argument("--nodes", type=int, default=1, choices=(1, 3), help="brokers; three keep every topic on each")
+    parser.add_argument("--secure", action="store_true", help="listeners with mutual TLS and with SASL over TLS too")
     parser.add_argument("--pipe", action="store_true", help="print the address alone and live until stdin ends (for programs)")
     parser.add_argument("--cores", help="pin the broker to these cores, as taskset -c takes them")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    try:
-        broker = Broker(cores=options.cores, properties={"auto.create.topics.enable": "true", "num.partitions": "4"})
-    except Unavailable as why:
-        print(f"no Kafka broker: {why}", file=sys.stderr)
-        return 1
-    with broker:
+    properties = {"auto.create.topics.enable": "true", "num.partitions": "4", "default.replication.factor": options.nodes,
+                  "min.insync.replicas": min(options.nodes, 2)}
+    with tempfile.TemporaryDirectory(prefix="assay-kafka-") as folder:
         try:
-            if options.pipe:
-                print(broker.bootstrap, flush=True)
-                sys.stdin.read()
-                return 0
-            print(f"Apache Kafka {VERSION} at {broker.bootstrap}; Ctrl-C ends it. In a configuration of Assay:\n\n"
-                  f"kafka:\n  bootstrap.servers: {broker.bootstrap}\nstream:\n  input: transactions\n  output: results\n"
-                  f"  dead_letter: dead-letters", flush=True)
-            broker.process.wait()
-            print(broker.log_path.read_text(errors="replace")[-3000:], file=sys.stderr)
+            security = None
+            if options.secure:
+                from security import Security
+                security = Security(Path(folder) / "security")
+            broker = Broker(folder=Path(folder) / "nodes", cores=options.cores, properties=properties, nodes=options.nodes, security=security)
+        except Unavailable as why:
+            print(f"no Kafka broker: {why}", file=sys.stderr)
             return 1
-        except KeyboardInterrupt:
-            return 0
+        with broker:
+            try:
+                if options.pipe:
+                    print(broker.bootstrap, flush=True)
+                    sys.stdin.read()
+                    return 0
+                print(describe(broker, security), flush=True)
+                broker.nodes[0].process.wait()
+                print(broker.nodes[0].log_path.read_text(errors="replace")[-3000:], file=sys.stderr)
+                return 1
+            except KeyboardInterrupt:
+                return 0
 
 
 if __name__ == "__main__":
