@@ -43,35 +43,49 @@ static void add_status(struct total *t, unsigned status)
     t->frauds += status == LABEL_FRAUD;
 }
 
+/* The commonest cell, without the choices of the others. */
+static void add_run_of_sums(const uint8_t *entry, uint32_t n, uint32_t stride, struct total *t)
+{
+    exact_sum sum = 0;
+    uint32_t values = 0;
+    for (; n > 0; n--, entry += stride) {
+        double x = entry_number(entry, 0);
+        if (isnan(x))
+            continue;
+        sum += exact_from(x);
+        values++;
+    }
+    t->sum += sum;
+    t->n += values;
+}
+
 static void scan_numbers(const struct place *p, const struct cell *c, uint32_t start, uint32_t end, struct total *t)
 {
-    if (c->kind == CELL_SUM && c->filter == 0) { /* the commonest one, without its choices */
-        for (uint32_t i = start; i < end; i++) {
-            double x = entry_number(view_at(&p->view, i), c->offset);
-            t->sum += isnan(x) ? 0 : exact_from(x);
-            t->n += isnan(x) ? 0u : 1u;
-        }
-        return;
-    }
-    for (uint32_t i = start; i < end; i++) {
+    bool plain = c->kind == CELL_SUM && c->filter == 0;
+    for (uint32_t i = start, n; i < end; i += n) {
         const uint8_t *entry = view_at(&p->view, i);
-        if (entry_is_member(p->key, entry, c->filter))
-            add_number(t, c, entry);
+        n = view_run(&p->view, i, end);
+        if (plain)
+            add_run_of_sums(entry + c->offset, n, p->view.stride, t);
+        for (uint32_t k = 0; k < n && !plain; k++, entry += p->view.stride)
+            if (entry_is_member(p->key, entry, c->filter))
+                add_number(t, c, entry);
     }
 }
 
 static void scan_members(const struct place *p, const struct cell *c, uint32_t start, uint32_t end, struct total *t)
 {
-    for (uint32_t i = start; i < end; i++) {
+    for (uint32_t i = start, n; i < end; i += n) {
         const uint8_t *entry = view_at(&p->view, i);
-        if (!entry_is_member(p->key, entry, c->filter))
-            continue;
-        if (c->kind == CELL_COUNT)
-            t->n++;
-        else if ((entry[p->key->flags_at] & LABEL_BITS) == LABEL_NONE)
-            t->n++;
-        else
-            add_status(t, label_status(p->key, p->arena, p->record, &p->view, i, p->time_us));
+        n = view_run(&p->view, i, end);
+        for (uint32_t k = 0; k < n; k++, entry += p->view.stride) {
+            if (!entry_is_member(p->key, entry, c->filter))
+                continue;
+            if (c->kind == CELL_COUNT || (entry[p->key->flags_at] & LABEL_BITS) == LABEL_NONE)
+                t->n++;
+            else
+                add_status(t, label_status(p->key, p->arena, p->record, &p->view, i + k, p->time_us));
+        }
     }
 }
 

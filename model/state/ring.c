@@ -80,7 +80,7 @@ static uint8_t *entry_at(const struct key_layout *k, struct arena *arena, const 
 bool ring_insert(const struct key_layout *k, struct arena *arena, struct record *r, uint32_t position, const uint8_t *entry)
 {
     if (!r->block || r->count == k->caps[record_class(r)]) {
-        if (r->count == UINT32_MAX || !ring_move(k, arena, r, arena_class(((size_t)r->count + 1) * k->stride)))
+        if (r->count == UINT32_MAX || !ring_move(k, arena, r, arena_class(((size_t)r->count + r->count / 16 + 1) * k->stride)))
             return false;
     }
     for (uint32_t i = r->count; i > position; i--)

@@ -65,6 +65,13 @@ static inline const uint8_t *view_at(const struct view *v, uint32_t i)
     return v->base + (size_t)(at < v->cap ? at : at - v->cap) * v->stride;
 }
 
+/* How many of the entries [i, end) stand one behind the other from view_at(i) on. */
+static inline uint32_t view_run(const struct view *v, uint32_t i, uint32_t end)
+{
+    uint32_t at = v->head + i, to_end = v->cap - (at < v->cap ? at : at - v->cap);
+    return end - i < to_end ? end - i : to_end;
+}
+
 static inline uint64_t entry_time48(const uint8_t *entry)
 {
     uint32_t low;
