@@ -3,27 +3,26 @@
  * same daemon settings, one thread each; rounds alternate. The client has the other core.
  */
 #include <microhttpd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/bare_http.h"
 #include "bench/bench.h"
-#include "bench/http_load.h"
 #include "bench/report.h"
 #include "bench/work.h"
 #include "config/settings.h"
 #include "model/base/check.h"
 #include "server/address.h"
 #include "server/cmd/args.h"
-#include "server/gen/gen.h"
+#include "server/load/feed.h"
+#include "server/load/run.h"
 #include "server/log.h"
 #include "server/server.h"
 
 enum { ROUNDS_MAX = 101 };
-
-static const char bare_answer[] = "{\"transaction_id\":\"1-0000000001\",\"score\":0.012134165,\"decision\":\"approve\",\"reasons\":[],"
-                                  "\"model\":\"bench-card\",\"version\":\"100x6-1\",\"state\":\"complete\"}";
 
 static enum MHD_Result bare_access(void *context, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
                                    const char *upload, size_t *upload_size, void **request)
@@ -38,7 +37,7 @@ static enum MHD_Result bare_access(void *context, struct MHD_Connection *connect
         *upload_size = 0;
         return MHD_YES;
     }
-    struct MHD_Response *response = MHD_create_response_from_buffer(sizeof bare_answer - 1, (void *)(uintptr_t)bare_answer, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response = MHD_create_response_from_buffer(strlen(bare_http_body), (void *)(uintptr_t)bare_http_body, MHD_RESPMEM_PERSISTENT);
     (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
     enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_OK, response);
     MHD_destroy_response(response);
@@ -60,20 +59,30 @@ struct side {
     double rate[ROUNDS_MAX], cpu_us[ROUNDS_MAX], p50_us[ROUNDS_MAX], p99_us[ROUNDS_MAX];
 };
 
-static enum status measure(struct side *side, int round, unsigned connections, double seconds, struct gen *gen, struct error *err)
+static enum status measure(struct side *side, int round, unsigned connections, double seconds, struct feed *feed, struct error *err)
 {
-    const struct http_load_options options = {.port = side->port, .connections = connections, .seconds = seconds, .body = work_next, .context = gen};
-    struct http_load_result result;
+    static const volatile sig_atomic_t never = 0;
+    static struct run_result result; /* large */
+    char url[64];
+    (void)snprintf(url, sizeof url, "http://127.0.0.1:%u/v1/score", side->port);
+    const struct http_target_options to = {.url = url, .connections = connections, .timeout_ns = INT64_C(10000000000)};
+    const struct run_options options = {.closed = true, .duration_s = seconds, .batch_min = 1, .batch_max = 1, .stop = &never};
+    struct target *target = NULL;
+    enum status status = target_http_open(&to, feed, &target, err);
     double cpu = report_cpu_s();
-    enum status status = http_load(&options, &result, err);
+    if (status == STATUS_OK)
+        status = run_load(target, &options, &result, err);
+    target_close(target);
     if (status != STATUS_OK)
         return status;
-    if (result.errors > 0 || result.answers == 0)
-        return error_set(err, STATUS_INVALID, "%llu of %llu answers were not 200", (unsigned long long)result.errors, (unsigned long long)result.answers);
-    side->rate[round] = (double)result.answers / result.seconds;
-    side->cpu_us[round] = (report_cpu_s() - cpu - result.client_cpu_s) / (double)result.answers * 1e6;
-    side->p50_us[round] = result.p50_us;
-    side->p99_us[round] = result.p99_us;
+    uint64_t answers = result.good.requests;
+    if (answers == 0 || answers < result.due.requests)
+        return error_set(err, STATUS_INVALID, "%llu of %llu requests were not answered by 200: %s", (unsigned long long)(result.due.requests - answers),
+                         (unsigned long long)result.due.requests, result.first_failure);
+    side->rate[round] = (double)answers / result.elapsed_s;
+    side->cpu_us[round] = (report_cpu_s() - cpu - result.client_cpu_s) / (double)answers * 1e6;
+    side->p50_us[round] = (double)histogram_quantile(&result.answered, 0.5) / 1e3;
+    side->p99_us[round] = (double)histogram_quantile(&result.answered, 0.99) / 1e3;
     return STATUS_OK;
 }
 
@@ -114,7 +123,7 @@ static enum status run(const struct parts *parts, const char *bundle, int64_t se
     char pairs[2][512];
     struct settings settings;
     struct running *running = NULL;
-    struct gen *gen = NULL;
+    struct feed *feed = NULL;
     bare.port = free_port();
     struct MHD_Daemon *daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, bare.port, NULL, NULL, bare_access, NULL,
                                                  MHD_OPTION_CONNECTION_LIMIT, 4096U, MHD_OPTION_CONNECTION_TIMEOUT, 60U, MHD_OPTION_END);
@@ -130,17 +139,17 @@ static enum status run(const struct parts *parts, const char *bundle, int64_t se
         status = server_start(parts, &settings, &running, err);
     }
     if (status == STATUS_OK)
-        status = work_transactions((uint64_t)seed, &gen, err);
+        status = feed_generated((uint64_t)seed, &feed, err);
     for (size_t c = 0; c < 2 && status == STATUS_OK; c++) {
         for (int r = -1; r < rounds && status == STATUS_OK; r++) { /* the first warms up */
-            status = measure(&bare, r < 0 ? 0 : r, connections[c], seconds, gen, err);
+            status = measure(&bare, r < 0 ? 0 : r, connections[c], seconds, feed, err);
             if (status == STATUS_OK)
-                status = measure(&ours, r < 0 ? 0 : r, connections[c], seconds, gen, err);
+                status = measure(&ours, r < 0 ? 0 : r, connections[c], seconds, feed, err);
         }
         if (status == STATUS_OK)
             add_figures(report, &bare, &ours, rounds, connections[c]);
     }
-    gen_free(gen);
+    feed_free(feed);
     if (running)
         (void)server_stop(running);
     settings_free(&settings);

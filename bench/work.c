@@ -12,12 +12,12 @@ enum status work_transactions(uint64_t seed, struct gen **out, struct error *err
     return gen_create(&options, out, err);
 }
 
-size_t work_next(void *context, char *out, size_t size)
+size_t work_next(struct gen *gen, char *out, size_t size)
 {
     char text[GEN_TEXT_MAX];
     struct gen_transaction tx;
-    gen_next(context, &tx);
-    size_t len = gen_write_transaction(context, &tx, text) - 1;
+    gen_next(gen, &tx);
+    size_t len = gen_write_transaction(gen, &tx, text) - 1;
     CHECK(len <= size);
     memcpy(out, text, len);
     return len;

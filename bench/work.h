@@ -15,5 +15,5 @@ struct gen;
 /* Generated transactions of a seed; gen_free. */
 MUST_USE enum status work_transactions(uint64_t seed, struct gen **out, struct error *err);
 
-/* Writes the next transaction without its newline; context is the struct gen. For http_load. */
-size_t work_next(void *context, char *out, size_t size);
+/* Writes the next transaction without its newline; */
+size_t work_next(struct gen *gen, char *out, size_t size);

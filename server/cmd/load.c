@@ -248,7 +248,7 @@ static const char summary[] =
     "\n"
     "  good      answered, within --slo-ms of the moment due where that is given\n"
     "  late      answered later than that\n"
-    "  refused   429\n"
+    "  refused   429, or a fallback decision in place of a score\n"
     "  failed    another status, a connection lost, or no answer within --timeout-ms\n"
     "\n"
     "Arrivals: constant; poisson; bursty (on at --burst x the rate, then off); ramp (from --rate to --rate-to); day (24 hours\n"

@@ -120,7 +120,7 @@ static void print_scenario(FILE *out, const struct report_setup *s, const struct
 
 void report_print(const struct report_setup *s, const struct run_result *r, FILE *out)
 {
-    char arrivals[160], good[64] = "";
+    char arrivals[160], good[64] = "", fallbacks[80] = "";
     const struct run_options *o = s->options;
     report_arrivals(o, arrivals, sizeof arrivals);
     if (o->slo_ns)
@@ -133,7 +133,9 @@ void report_print(const struct report_setup *s, const struct run_result *r, FILE
     print_count(out, "good", &r->good, r, good);
     if (o->slo_ns)
         print_count(out, "late", &r->late, r, "");
-    print_count(out, "refused", &r->refused, r, "");
+    if (r->fallbacks)
+        (void)snprintf(fallbacks, sizeof fallbacks, "%llu of them by a decision in place of a score", (unsigned long long)r->fallbacks);
+    print_count(out, "refused", &r->refused, r, fallbacks);
     print_count(out, "failed", &r->failed, r, "");
     print_failures(out, r);
     print_latency(out, "latency", &r->answered);
@@ -194,7 +196,8 @@ void report_json(const struct report_setup *s, const struct run_result *r, FILE 
     json_count(out, "late", &r->late);
     json_count(out, "refused", &r->refused);
     json_count(out, "failed", &r->failed);
-    (void)fprintf(out, ",\"good_rate\":%.3f", r->scheduled_s > 0 ? (double)r->good.transactions / r->scheduled_s : 0);
+    (void)fprintf(out, ",\"fallbacks\":%llu,\"good_rate\":%.3f", (unsigned long long)r->fallbacks,
+                  r->scheduled_s > 0 ? (double)r->good.transactions / r->scheduled_s : 0);
     json_statuses(out, r);
     json_latency(out, "latency_ms", &r->answered);
     json_latency(out, "refusal_ms", &r->refusals);

@@ -65,6 +65,7 @@ static void count_answered(struct run *run, const struct reply *reply, double at
     (late ? &out->late : &out->good)->transactions += rest;
     out->refused.transactions += reply->refused;
     out->failed.transactions += reply->failed;
+    out->fallbacks += reply->fallback;
     enum timeline_count what = reply->failed ? TIMELINE_FAILED : reply->refused ? TIMELINE_REFUSED : late ? TIMELINE_LATE : TIMELINE_GOOD;
     struct run_count *const counts[] = {[TIMELINE_GOOD] = &out->good, [TIMELINE_LATE] = &out->late, [TIMELINE_REFUSED] = &out->refused,
                                         [TIMELINE_FAILED] = &out->failed};
@@ -124,7 +125,7 @@ static bool within(const struct run *run, int64_t at_ns)
 /* Counts what has come due. */
 static void look_ahead(struct run *run, int64_t now_ns)
 {
-    while (run->start_ns + run->ahead.next_ns <= now_ns && within(run, run->ahead.next_ns)) {
+    while (run->ahead.next_ns <= now_ns - run->start_ns && within(run, run->ahead.next_ns)) {
         int64_t at_ns = run->start_ns + run->ahead.next_ns;
         run->due++;
         run->last_due_ns = at_ns;

@@ -41,6 +41,7 @@ struct run_count {
 struct run_result {
     struct run_count due, good, late, refused, failed;
     uint64_t failures[REPLY_KINDS];    /* requests failed, by what happened; [REPLY_ANSWERED]: answers with failed transactions in them */
+    uint64_t fallbacks;                /* of refused.transactions: answered by a decision in place of a score */
     uint64_t never_sent;               /* of failures[REPLY_TIMEOUT]: no connection came free in time */
     uint64_t statuses[600];            /* HTTP answers by status */
     struct histogram answered;         /* latency of good and late */

@@ -13,7 +13,7 @@
 #include "model/base/status.h"
 
 enum reply_kind {
-    REPLY_ANSWERED, /* scored; single transactions of it may be refused or failed still */
+    REPLY_ANSWERED, /* 200; its transactions may be refused or failed still */
     REPLY_REFUSED,  /* 429 */
     REPLY_STATUS,   /* another status, or a dead letter */
     REPLY_LOST,     /* the connection broke, or could not be made */
@@ -28,7 +28,8 @@ struct reply {
     int64_t intended_ns;   /* as it was given to target_send */
     int64_t done_ns;       /* monotonic */
     uint32_t transactions; /* of the request */
-    uint32_t refused, failed; /* ANSWERED: transactions whose own answer says so */
+    uint32_t refused, failed; /* ANSWERED: transactions whose own answer says so; refused includes fallback */
+    uint32_t fallback;        /* ANSWERED: transactions that got a decision in place of a score ("state":"fallback") */
     const char *text;      /* [text_len] what was answered, or why not; valid during the call */
     size_t text_len;
 };

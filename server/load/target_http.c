@@ -81,37 +81,62 @@ static void take_down(struct http_target *t, struct connection *c, int64_t retry
     c->retry_ns = retry_ns;
 }
 
+/* On loopback nothing is congested, and a congestion control that paces (BBR) would be measured in place of the server. */
+static void set_tcp(const struct http_target *t, int fd)
+{
+    static const char unpaced[] = "reno";
+    const int on = 1;
+    if (t->to.ss_family == AF_UNIX)
+        return;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    const struct sockaddr_in *four = (const struct sockaddr_in *)(const void *)&t->to;
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)(const void *)&t->to;
+    bool loopback = t->to.ss_family == AF_INET ? (ntohl(four->sin_addr.s_addr) >> 24) == IN_LOOPBACKNET : IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
+    if (loopback)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, unpaced, sizeof unpaced - 1);
+}
+
 static void start_connect(struct http_target *t, struct connection *c)
 {
-    const int on = 1;
     c->fd = socket(t->to.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.ptr = c}};
+    if (c->fd >= 0)
+        set_tcp(t, c->fd);
     bool begun = c->fd >= 0 && (connect(c->fd, (struct sockaddr *)&t->to, t->to_len) == 0 || errno == EINPROGRESS) &&
                  epoll_ctl(t->epoll, EPOLL_CTL_ADD, c->fd, &event) == 0;
     if (!begun) {
         take_down(t, c, clock_monotonic_ns() + RETRY_NS);
         return;
     }
-    if (t->to.ss_family != AF_UNIX)
-        (void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     t->down -= c->state == CONNECTION_DOWN;
     c->state = CONNECTION_CONNECTING;
 }
 
-/* Counts how many of an array's answers are problems. A record has no member "status", a problem has. */
-static void count_problems(const struct answer *answer, struct reply *reply)
+/* How often a mark stands in the body and is followed by a text. */
+static uint32_t count_marks(const struct buf *body, const char *mark, const char *then)
 {
-    static const char mark[] = "\"status\":";
-    const char *at = answer->body.data, *end = at + answer->body.len;
+    size_t mark_len = strlen(mark), then_len = strlen(then);
+    const char *at = body->data, *end = at + body->len;
+    uint32_t n = 0;
     while (at && at < end) {
-        at = memmem(at, (size_t)(end - at), mark, sizeof mark - 1);
+        at = memmem(at, (size_t)(end - at), mark, mark_len);
         if (!at)
             break;
-        at += sizeof mark - 1;
-        bool refused = end - at >= 3 && memcmp(at, "429", 3) == 0;
-        reply->refused += refused;
-        reply->failed += !refused;
+        at += mark_len;
+        n += (size_t)(end - at) >= then_len && memcmp(at, then, then_len) == 0;
     }
+    return n;
+}
+
+/* What an answer says of its transactions. A record has no member "status", a problem in its place has. */
+static void look_into(const struct buf *body, struct reply *reply)
+{
+    reply->refused = reply->fallback = count_marks(body, "\"state\":", "\"fallback\"");
+    if (reply->transactions == 1)
+        return;
+    uint32_t refused = count_marks(body, "\"status\":", "429");
+    reply->failed = count_marks(body, "\"status\":", "") - refused;
+    reply->refused += refused;
 }
 
 /* The request on c is over; c is not touched. */
@@ -125,8 +150,8 @@ static void report(struct http_target *t, const struct connection *c, enum reply
         reply.text = a->body.data ? a->body.data : "";
         reply.text_len = a->body.len;
         reply.kind = a->status == 200 ? REPLY_ANSWERED : a->status == 429 ? REPLY_REFUSED : REPLY_STATUS;
-        if (a->status == 200 && c->transactions > 1)
-            count_problems(a, &reply);
+        if (a->status == 200)
+            look_into(&a->body, &reply);
     }
     t->busy--;
     t->base.on_reply(t->base.context, &reply);

@@ -50,6 +50,13 @@ def test_load_says_why_a_model_cannot_be_loaded(tmp_path):
     assert result.code == 1 and "the file is empty" in result.err, result
 
 
+def test_the_load_generator_is_measured_against_a_bare_handler():
+    result = run("bench", "generator", "--rate", 500, "--rounds", 1, "--seconds", 0.3, "--json")
+    assert result.code == 0, result
+    figures = json.loads(result.out)["figures"]
+    assert all(figures[k] > 0 for k in ("rate", "cpu", "latency_p50", "closed_rate")), figures
+
+
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
     path = tmp_path_factory.mktemp("bench") / "card"

@@ -155,6 +155,18 @@ def test_every_request_falls_where_it_belongs():
         assert "50 other statuses, 5 connections lost, 5 answers that were no HTTP" in text and "500 oops" in text, text
 
 
+def test_a_decision_in_place_of_a_score_is_a_refusal():
+    fallback = b'{"transaction_id":"1","score":null,"decision":"review","state":"fallback"}'
+    whole = b'HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s'
+    with Double(lambda n, body: whole % (len(fallback), fallback) if n % 4 == 0 else OK) as server:
+        report = adds_up(load("--rate", 500, "--requests", 100, server.url))
+        assert requests(report, "refused") == 25 and report["fallbacks"] == 25 and requests(report, "good") == 75, report
+    array = b'[%s,{"transaction_id":"2","state":"complete"},{"type":"about:blank","status":429,"item":2},{"type":"about:blank","status":400,"item":3}]' % fallback
+    with Double(lambda n, body: whole % (len(array), array)) as server:
+        report = adds_up(load("--rate", 500, "--requests", 10, "--batch", 4, server.url))
+        assert report["refused"]["transactions"] == 20 and report["failed"]["transactions"] == 10 and report["good"]["transactions"] == 10, report
+
+
 def test_what_is_later_than_the_slo_is_late():
     with Double(lambda n, body: OK) as server:
         report = adds_up(load("--rate", 500, "--requests", 100, "--slo-ms", 0.001, server.url))

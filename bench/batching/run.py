@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+"""Batching: ours, with nothing tuned, against every fixed batch size and delay, chosen in hindsight; under overload; with uneven
+engines; with an engine that stalls and one that fails.
+
+    python3 bench/batching/run.py [loads] [overload] [market] [faults] [--seconds S] [--quick] [--seed N] [--forest]
+
+The engine is synthetic: a batch of b rows takes FIXED_US + ROW_US * b, slow enough that capacity stays below 2,000 transactions a
+second and neither the CPU nor the generator is the limit. --forest: the loads on the real CPU engine and a forest of 5,000 trees
+of depth 10 instead. Everything runs in turns, so that what else the machine does falls on all alike. The standard library only.
+"""
+
+import argparse
+import csv
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from assay_server import Server, bench_bundle, load, machine  # noqa: E402
+
+# A GPU's curve, slowed: a large part that every batch pays, a small one a row.
+FIXED_US, ROW_US, BATCH_MAX = 8000, 400, 64
+SLO_MS = 80
+# What both directions of loopback and two busy processes on few cores may take; the server promises SLO_MS from arrival.
+ON_THE_WAY_MS = 3
+CONNECTIONS = 1024
+SIZES, DELAYS_US = (1, 8, 32, 64), (0, 2000, 8000, 30000)
+LOADS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.2, 2, 5, 10)
+
+
+def batch_us(rows, factor=1):
+    return (FIXED_US + ROW_US * rows) * factor
+
+
+def capacity(factor=1):
+    """Rows a second with full batches."""
+    return BATCH_MAX / batch_us(BATCH_MAX, factor) * 1e6
+
+
+def synthetic(factor=1, **options):
+    values = {"fixed_us": FIXED_US * factor, "row_us": ROW_US * factor, **options}
+    return "synthetic:" + ",".join(f"{name}={value}" for name, value in values.items())
+
+
+def ours(engine=None, **more):
+    return {"engine": engine or synthetic(), "batch.max": BATCH_MAX, "http.slo_ms": SLO_MS, "http.threads": 1, "http.slots": 16384, "log.level": "warn", **more}
+
+
+def window(size, delay_us, engine=None, **more):
+    return {**ours(engine), "batch.policy": "window", "batch.window_rows": size, "batch.window_us": delay_us, **more}
+
+
+def measure(server, rate, seconds, seed, **options):
+    return load(server.url, rate=f"{rate:.3f}", duration=seconds, warmup=1, seed=seed, slo_ms=SLO_MS + ON_THE_WAY_MS, deadline_ms=0, connections=CONNECTIONS,
+                timeout_ms=5000, **options)
+
+
+def share(report, what):
+    return report[what]["transactions"] / report["due"]["transactions"]
+
+
+class Seeds:
+    """A new one for every run: ids must not repeat, or the server would answer from memory."""
+
+    def __init__(self, first):
+        self.next = first * 1000
+
+    def __call__(self):
+        self.next += 1
+        return self.next
+
+
+def loads_table(folder, options, seeds):
+    bundle, base, peak = bench_bundle(100, 6), {}, capacity()
+    slo = SLO_MS
+    if options.forest:
+        bundle, base = bench_bundle(5000, 10), {"engine": "cpu"}
+        with Server(folder, bundle, {**ours(), **base}) as server:
+            peak = load(server.url, closed=True, connections=64, duration=3, warmup=1, seed=seeds())["good_rate"]
+    settings = {"ours": {**ours(), **base}}
+    for size in SIZES:
+        for delay in DELAYS_US if size > 1 else (0,):
+            settings[f"{size} x {delay / 1000:g} ms"] = {**window(size, delay), **base}
+    loads = LOADS[::3] if options.quick else LOADS
+    print(f"\n## Goodput within {slo} ms over what was due or can be done, capacity {peak:.0f}/s")
+    worst = 1
+    for arrivals in ("poisson", "bursty"):
+        print(f"\n{arrivals:<14}" + "".join(f"{load:>8g}x" for load in loads))
+        best = {}
+        for name, values in settings.items():
+            with Server(folder, bundle, values) as server:
+                row = [measure(server, load * peak, options.seconds, seeds(), arrivals=arrivals, burst=3, burst_ms=200) for load in loads]
+            goodput = [r["good_rate"] / min(load * peak, peak) for r, load in zip(row, loads)]
+            print(f"{name:<14}" + "".join(f"{value:9.3f}" for value in goodput), flush=True)
+            if name == "ours":
+                mine, p50 = goodput, row[0]["latency_ms"]["p50"]
+            else:
+                best = {load: max(best.get(load, 0), value) for load, value in zip(loads, goodput)}
+        ratios = [value / max(best[load], 1e-9) for load, value in zip(loads, mine)]
+        worst = min(worst, *ratios)
+        print(f"{'ours / best':<14}" + "".join(f"{value:9.3f}" for value in ratios) + f"   p50 of ours at {loads[0]:g}x: {p50:.3f} ms")
+    print(f"\nworst ours / best fixed setting: {worst:.3f} (goal: at least 0.95, {'met' if worst >= 0.95 else 'MISSED'})")
+
+
+def write_phases(path, phases, seed):
+    """Poisson moments of phases [(rate, seconds)], for --arrivals replay."""
+    import random
+    rng, begin = random.Random(seed), 0.0
+    with open(path, "w") as out:
+        for rate, seconds in phases:
+            at = begin + rng.expovariate(rate)
+            while at < begin + seconds:
+                out.write(f"{at:.6f}\n")
+                at += rng.expovariate(rate)
+            begin += seconds
+
+
+def timeline_of(path):
+    return [{name: float(value) if value else 0.0 for name, value in row.items()} for row in csv.DictReader(open(path))]
+
+
+def mean(rows, what):
+    return sum(row[what] for row in rows) / max(len(rows), 1)
+
+
+def overload(folder, options, seeds):
+    """5 s at half, 5 s at ten times, 5 s at half of the capacity."""
+    seconds = 3 if options.quick else 5
+    times, lines = folder / "times", folder / "overload.csv"
+    write_phases(times, [(capacity() / 2, seconds), (capacity() * 10, seconds), (capacity() / 2, seconds)], options.seed)
+    with Server(folder, bench_bundle(100, 6), ours()) as server:
+        peak = max(measure(server, capacity() * x, 3, seeds())["good_rate"] for x in (0.9, 0.95, 1.0))
+        report = load(server.url, arrivals="replay", times=times, duration=0, slo_ms=SLO_MS + ON_THE_WAY_MS, deadline_ms=0, connections=CONNECTIONS, seed=seeds(),
+                      timeline=lines, interval_ms=100, timeout_ms=5000, pid=server.process.pid)
+    rows = timeline_of(lines)
+    during = [row for row in rows if seconds + 0.5 <= row["seconds"] < 2 * seconds]
+    after = [row for row in rows if row["seconds"] >= 2 * seconds]
+    calm = next((i for i, row in enumerate(after) if all(r["good"] >= 0.99 * r["due"] for r in after[i:])), len(after))
+    growth = report["server_rss_last"] - report["server_rss_first"]
+    print(f"\n## Overload: {capacity() / 2:.0f}/s, then {10 * capacity():.0f}/s for {seconds} s, then {capacity() / 2:.0f}/s")
+    for what, value, goal, met in (
+            ("goodput at 10 x, of the peak", mean(during, "good") / peak, "at least 0.95", mean(during, "good") >= 0.95 * peak),
+            ("late answers", report["late"]["requests"], "0", report["late"]["requests"] == 0),
+            ("failed", report["failed"]["requests"], "0", report["failed"]["requests"] == 0),
+            ("refusals p99, ms", report["refusal_ms"]["p99"], "at most 2", report["refusal_ms"]["p99"] <= 2),
+            ("memory grown, MB", growth / 1e6, "flat", growth < 20e6),
+            ("calm again after, s", calm * 0.1, "at most 1", calm * 0.1 <= 1)):
+        print(f"  {what:<32} {value:10.3f}   goal: {goal}, {'met' if met else 'MISSED'}")
+    print(f"  generator: {report['waited']} waited for a connection, at most {report['longest_wait_ms']:.1f} ms; sent p99 {report['lag_ms']['p99']:.3f} ms late")
+
+
+def market(folder, options, seeds):
+    """Three engines, one of them four times as slow, requests of 1 to 16 transactions: ours against round-robin with a window."""
+    engines = f"{synthetic()} {synthetic()} {synthetic(factor=4)}"
+    peak = 2 * capacity() + capacity(4)
+    print(f"\n## Marketplace: three engines, one four times as slow; 1 to 16 transactions a request; capacity {peak:.0f}/s")
+    table = {"ours": ours(engines)}
+    for size, delay in ((32, 2000), (64, 8000)):
+        table[f"window {size} x {delay / 1000:g} ms"] = window(size, delay, engines)
+    for load_share in (0.3, 0.6):
+        for name, values in table.items():
+            with Server(folder, bench_bundle(100, 6), values) as server:
+                r = measure(server, load_share * peak / 8.5, options.seconds, seeds(), batch="1-16")
+            if name == "ours":
+                base = r["latency_ms"]["p99"]
+            less = 1 - base / max(r["latency_ms"]["p99"], 1e-9)
+            print(f"  {load_share:g}x {name:<18} good {share(r, 'good'):.3f}  p50 {r['latency_ms']['p50']:8.2f}  p99 {r['latency_ms']['p99']:8.2f} ms"
+                  + ("" if name == "ours" else f"   ours lower by {100 * less:.0f} %"), flush=True)
+
+
+def faults(folder, options, seeds):
+    """Two engines; one stalls for 2 s, or fails every 20th batch. Nothing may be lost, and the other one's traffic goes on."""
+    print("\n## Faults: two engines, one of them at fault, at 40 % of what one can do")
+    calm = ours(f"{synthetic()} {synthetic()}")
+    cases = {"none": calm, "stall of 2 s every 4 s": ours(f"{synthetic()} {synthetic(stall_every_ms=4000, stall_ms=2000)}"),
+             "every 20th batch fails": ours(f"{synthetic()} {synthetic(fail_every=20)}")}
+    for name, values in cases.items():
+        lines = folder / "faults.csv"
+        with Server(folder, bench_bundle(100, 6), values) as server:
+            r = measure(server, 0.4 * capacity(), max(options.seconds, 10), seeds(), timeline=lines, interval_ms=100)
+        p50 = sorted(row["p50_ms"] for row in timeline_of(lines))
+        print(f"  {name:<24} good {r['good']['requests']}  late {r['late']['requests']}  refused {r['refused']['requests']}  failed {r['failed']['requests']}"
+              f"  p50 {r['latency_ms']['p50']:.2f}  p99 {r['latency_ms']['p99']:.2f}  worst p50 of 100 ms: {p50[-1]:.2f} ms", flush=True)
+
+
+def main():
+    parts = {"loads": loads_table, "overload": overload, "market": market, "faults": faults}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=[*parts, []], help="which; without: all")
+    parser.add_argument("--seconds", type=float, default=4, help="of each run")
+    parser.add_argument("--quick", action="store_true", help="fewer loads, shorter phases")
+    parser.add_argument("--forest", action="store_true", help="loads: the CPU engine and a real forest")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    print(f"batching, seed {options.seed}; {machine()}\nengine {synthetic()}, at most {BATCH_MAX} rows a batch, SLO {SLO_MS} ms (+ {ON_THE_WAY_MS} ms on the way)")
+    seeds = Seeds(options.seed)
+    with tempfile.TemporaryDirectory() as name:
+        for part in options.parts or parts:
+            parts[part](Path(name), options, seeds)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
