@@ -169,11 +169,11 @@ def market(folder, options, seeds):
 
 
 def faults(folder, options, seeds):
-    """Two engines; one stalls for 2 s, or fails every 20th batch. Nothing may be lost, and the other one's traffic goes on."""
+    """Two engines; one stalls for 2 s, or fails for a while. Nothing may be lost, and the other one's traffic goes on."""
     print("\n## Faults: two engines, one of them at fault, at 40 % of what one can do")
     calm = ours(f"{synthetic()} {synthetic()}")
     cases = {"none": calm, "stall of 2 s every 4 s": ours(f"{synthetic()} {synthetic(stall_every_ms=4000, stall_ms=2000)}"),
-             "every 20th batch fails": ours(f"{synthetic()} {synthetic(fail_every=20)}")}
+             "fails for 0.5 s every 2 s": ours(f"{synthetic()} {synthetic(fail_every_ms=2000, fail_ms=500)}")}
     for name, values in cases.items():
         lines = folder / "faults.csv"
         with Server(folder, bench_bundle(100, 6), values) as server:
