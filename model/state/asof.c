@@ -2,6 +2,7 @@
 
 #include "model/state/all.h"
 #include "model/state/distinct.h"
+#include "model/state/rewind.h"
 
 /* before: the frame before this one, and its range; NULL: none. */
 static struct range frame_range(const struct place *p, const struct frame *f, const struct frame *before, const struct range *before_range)
@@ -171,7 +172,9 @@ void asof_features(const struct place *p, double *out)
         } else if (c->kind == CELL_DISTINCT) {
             total.n = distinct_scan(p, c, r.start, r.end, r.self);
         } else {
-            if (c->kind == CELL_COUNT || c->kind == CELL_RISK)
+            if (p->record && p->record->running && rewind_total(p, c, r, &total))
+                fresh = true;
+            else if (c->kind == CELL_COUNT || c->kind == CELL_RISK)
                 scan_members(p, c, r.start, scanned, &total);
             else
                 scan_numbers(p, c, r.start, scanned, &total);

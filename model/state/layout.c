@@ -158,7 +158,7 @@ static void place_cells(struct key_layout *k)
 
 enum status key_layout_init(struct key_layout *k, const struct state_layout *layout, size_t key, int64_t keep_us, struct error *err)
 {
-    *k = (struct key_layout){.retention_us = keep_us + 1, .least_delay_us = INT64_MAX};
+    *k = (struct key_layout){.keep_us = keep_us, .retention_us = keep_us + 1, .least_delay_us = INT64_MAX};
     struct wanted *wanted = calloc(layout->windows_count + 1, sizeof *wanted);
     k->frames = calloc(layout->windows_count + 1, sizeof *k->frames);
     k->cells = calloc(layout->windows_count + 1, sizeof *k->cells);

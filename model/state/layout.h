@@ -60,6 +60,7 @@ struct key_layout {
     uint16_t stride, hashes_at, flags_at, lag_at;
     bool labelled;          /* RISK windows: the lowest two flag bits are a label */
     bool forever;           /* a STATE_ALL window: the key never leaves for being idle */
+    int64_t keep_us;        /* how far back of the newest an event may be recomputed */
     int64_t retention_us;   /* an entry this much older than the newest is no longer needed */
     int64_t horizon_us;     /* RISK: a label matters for this long after its event; else 0 */
     int64_t least_delay_us; /* RISK: no window looks at an event before this */

@@ -8,7 +8,7 @@ struct bounds {
 };
 
 struct running_head {
-    uint32_t waits; /* label_list by since_us */
+    uint32_t labels; /* label_list by since_us */
     uint32_t unused;
     struct bounds bounds[]; /* [frame_count] */
 };
@@ -33,7 +33,7 @@ void running_free(const struct key_layout *k, struct arena *arena, struct record
     if (!r->running)
         return;
     struct running_head *head = head_of(arena, r);
-    label_list_free(&head->waits, arena);
+    label_list_free(&head->labels, arena);
     for (unsigned i = 0; i < k->cell_count; i++)
         cell_free(arena, &k->cells[i], stored_at(head, &k->cells[i]));
     arena_give(arena, r->running, arena_class(k->running_bytes));
@@ -83,15 +83,16 @@ static struct bounds advance_bounds(const struct view *v, const struct frame *f,
 static void take_up_labels(const struct key_layout *k, struct arena *arena, struct record *r, int64_t t)
 {
     struct running_head *head = head_of(arena, r);
-    struct label_list *waits = label_list_at(head->waits, arena);
+    struct label_list *labels = label_list_at(head->labels, arena);
     struct view v = ring_view(k, arena, r);
-    uint32_t n = 0;
-    for (; waits && n < waits->count && waits->items[n].since_us <= t; n++) {
-        const struct label_item *w = &waits->items[n];
-        uint32_t i = view_find(&v, w->time_us, w->ordinal);
+    uint32_t old = 0;
+    for (uint32_t n = 0; labels && n < labels->count && labels->items[n].since_us <= t; n++) {
+        const struct label_item *item = &labels->items[n];
+        old += item->since_us < t - k->keep_us;
+        uint32_t i = item->since_us > v.newest ? view_find(&v, item->time_us, item->ordinal) : v.count;
         if (i == v.count)
             continue;
-        unsigned before = label_status(k, arena, r, &v, i, w->since_us - 1), after = label_status(k, arena, r, &v, i, w->since_us);
+        unsigned before = label_status(k, arena, r, &v, i, item->since_us - 1), after = label_status(k, arena, r, &v, i, item->since_us);
         const uint8_t *entry = view_at(&v, i);
         for (unsigned c = 0; c < k->cell_count && before != after; c++) {
             const struct cell *cell = &k->cells[c];
@@ -100,7 +101,7 @@ static void take_up_labels(const struct key_layout *k, struct arena *arena, stru
                 cell_relabel(stored_at(head, cell), before, after);
         }
     }
-    label_list_drop(&head->waits, arena, 0, n);
+    label_list_drop(&head->labels, arena, 0, old);
 }
 
 void running_advance(const struct key_layout *k, struct arena *arena, struct record *r, int64_t time_us)
@@ -108,7 +109,7 @@ void running_advance(const struct key_layout *k, struct arena *arena, struct rec
     struct running_head *head = head_of(arena, r);
     struct view v = ring_view(k, arena, r);
     struct bounds to[STATE_WINDOWS_MAX];
-    if (head->waits)
+    if (head->labels)
         take_up_labels(k, arena, r, time_us);
     for (unsigned i = 0; i < k->frame_count; i++)
         to[i] = advance_bounds(&v, &k->frames[i], head->bounds[i], time_us);
@@ -196,30 +197,47 @@ void running_label(const struct key_layout *k, struct arena *arena, struct recor
         if (cell->kind == CELL_RISK && i >= b->start && i < b->end && entry_is_member(k, entry, cell->filter))
             cell_relabel(stored_at(head, cell), before, after);
     }
-    struct label_item wait = {.time_us = entry_time(entry, v.newest), .since_us = since_us, .ordinal = view_ordinal(&v, i)};
-    if (since_us > v.newest && !label_list_put(&head->waits, arena, &wait, BY_SINCE))
+    struct label_item item = {.time_us = entry_time(entry, v.newest), .since_us = since_us, .ordinal = view_ordinal(&v, i)};
+    if (since_us >= v.newest - k->keep_us && !label_list_put(&head->labels, arena, &item, BY_SINCE))
         running_free(k, arena, r);
 }
 
-/* Labels in the ring that hold from after its newest event. */
-static bool gather_waits(const struct key_layout *k, struct arena *arena, const struct record *r, struct running_head *head)
+/* Labels in the ring that hold from not so long ago that an event before them may not be recomputed. */
+static bool gather_labels(const struct key_layout *k, struct arena *arena, const struct record *r, struct running_head *head)
 {
     struct view v = ring_view(k, arena, r);
     const struct label_list *l = label_list_at(r->labels, arena);
+    int64_t oldest = v.newest - k->keep_us;
     for (uint32_t i = 0; l && i < l->count; i++)
-        if (l->items[i].since_us > v.newest && !label_list_put(&head->waits, arena, &l->items[i], BY_SINCE))
+        if (l->items[i].since_us >= oldest && !label_list_put(&head->labels, arena, &l->items[i], BY_SINCE))
             return false;
     for (uint32_t i = 0; k->labelled && i < v.count; i++) {
         const uint8_t *entry = view_at(&v, i);
         unsigned label = entry[k->flags_at] & LABEL_BITS;
-        if (label == LABEL_NONE || label == LABEL_HISTORY || label_since(k, entry, v.newest) <= v.newest)
+        if (label == LABEL_NONE || label == LABEL_HISTORY || label_since(k, entry, v.newest) < oldest)
             continue;
-        struct label_item wait = {.time_us = entry_time(entry, v.newest), .since_us = label_since(k, entry, v.newest),
+        struct label_item item = {.time_us = entry_time(entry, v.newest), .since_us = label_since(k, entry, v.newest),
                                   .ordinal = view_ordinal(&v, i)};
-        if (!label_list_put(&head->waits, arena, &wait, BY_SINCE))
+        if (!label_list_put(&head->labels, arena, &item, BY_SINCE))
             return false;
     }
     return true;
+}
+
+struct range running_range(const struct arena *arena, const struct record *r, const struct cell *cell)
+{
+    const struct bounds *b = &head_of(arena, r)->bounds[cell->frame];
+    return (struct range){.start = b->start, .end = b->end};
+}
+
+void running_total(const struct arena *arena, const struct record *r, const struct cell *cell, struct total *total)
+{
+    cell_total(arena, cell, stored_at(head_of(arena, r), cell), total);
+}
+
+uint32_t running_labels(const struct arena *arena, const struct record *r)
+{
+    return head_of(arena, r)->labels;
 }
 
 void running_build(const struct key_layout *k, struct arena *arena, struct record *r)
@@ -232,7 +250,7 @@ void running_build(const struct key_layout *k, struct arena *arena, struct recor
     for (unsigned i = 0; i < k->cell_count; i++)
         cell_init(&k->cells[i], stored_at(head, &k->cells[i]));
     struct view v = ring_view(k, arena, r);
-    bool ok = gather_waits(k, arena, r, head);
+    bool ok = gather_labels(k, arena, r, head);
     for (unsigned i = 0; i < k->frame_count; i++) {
         const struct frame *f = &k->frames[i];
         head->bounds[i].end = view_upper(&v, v.newest - f->delay_us);

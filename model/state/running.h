@@ -3,9 +3,9 @@
  * each cell. They move with every event by what enters and what leaves. Always a copy of what a scan of the ring would find, so they
  * can be dropped and made again at any time; without memory they are. Private to model/state.
  *
- *     block   | waits | start, end of each frame | what each cell adds up |
+ *     block   | labels | start, end of each frame | what each cell adds up |
  *
- * waits: labels that hold from a time after the newest event.
+ * labels: those that hold from a time after the newest event, and back to as long before it as an event may be recomputed.
  */
 #pragma once
 
@@ -32,6 +32,11 @@ void running_insert(const struct key_layout *k, struct arena *arena, struct reco
 
 /* After a label of entry i: what it was as of the newest event before, and from when the label holds. */
 void running_label(const struct key_layout *k, struct arena *arena, struct record *r, uint32_t i, unsigned before, int64_t since_us);
+
+/* For rewinding: the entries of a cell's frame as of the newest event, what they add up to, and the list of labels (0: none). */
+struct range running_range(const struct arena *arena, const struct record *r, const struct cell *cell);
+void running_total(const struct arena *arena, const struct record *r, const struct cell *cell, struct total *total);
+uint32_t running_labels(const struct arena *arena, const struct record *r);
 
 /* The features of the newest event, which is p. */
 void running_features(const struct place *p, double *out);
