@@ -24,10 +24,8 @@ enum {
 struct id_record {
     int64_t time_us;
     uint8_t ordinals[STATE_KEYS_MAX];
-    uint32_t records[STATE_KEYS_MAX]; /* by position among the keys with labels: stripe << 24 | record number */
+    uint32_t records[STATE_KEYS_MAX]; /* by position among the keys with labels: stripe, record number in its RECORD_NUMBER_BITS */
 };
-
-enum { RECORD_NUMBER_BITS = 24 };
 
 struct early_label {
     int64_t since_us;

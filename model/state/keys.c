@@ -81,6 +81,8 @@ static uint32_t take_record(struct keys *keys, struct arena *arena)
         keys->free = keys_record(keys, arena, at - 1)->next;
         return at;
     }
+    if (keys->fresh >> RECORD_NUMBER_BITS)
+        return 0;
     if (keys->fresh == keys->blocks.size * RECORDS_PER_BLOCK) {
         unsigned class = arena_class(RECORDS_PER_BLOCK * sizeof(struct record));
         uint32_t block = arena_take(arena, class);

@@ -11,7 +11,10 @@
 #include "model/state/labels.h"
 #include "model/state/table.h"
 
-enum { RECORDS_PER_BLOCK = 16 };
+enum {
+    RECORDS_PER_BLOCK = 16,
+    RECORD_NUMBER_BITS = 24, /* 16 M keys of a key field in a stripe; ids keep the stripe in the other 8 */
+};
 
 struct keys {
     struct table index;

@@ -64,11 +64,11 @@ struct state_layout {
 };
 
 struct state_options {
-    uint64_t memory_bytes;     /* hard limit of what the state takes from the system; 0: none. At least 8 MiB */
+    uint64_t memory_bytes;     /* hard limit of what the state takes from the system; at least 8 MiB; 0: the most there can be, 64 GiB */
     int64_t disorder_us;       /* an event this much older than its key's newest is still put in its place */
     int64_t dedupe_us;         /* a transaction id is known for at least this long (event time) */
     int64_t future_us;         /* refuse events further ahead of the clock than this */
-    uint32_t stripes;          /* locks; a power of two up to 256; 0: 64 */
+    uint32_t stripes;          /* locks; a power of two up to 256; 0: 64. Each holds 16 M keys of a key field, then evicts */
     struct hash_secret secret; /* hash_secret_random(); a fixed one gives the same layout, never other values */
 };
 
