@@ -30,12 +30,20 @@ struct contender *contender_xgboost(const struct contender_rows *rows, const cha
 /* single: rows one by one by the fast single-row call; else batches by the ordinary one. */
 struct contender *contender_lightgbm(const struct contender_rows *rows, const char *library, const char *model, int single, char *error,
                                      size_t error_bytes);
-struct contender *contender_onnx(const struct contender_rows *rows, const char *library, const char *model, char *error,
-                                 size_t error_bytes);
+/* output: name of the tensor of scores [rows][columns]; `column` of it counts. */
+struct contender *contender_onnx(const struct contender_rows *rows, const char *library, const char *model, const char *output,
+                                 uint32_t columns, uint32_t column, char *error, size_t error_bytes);
+/* Dense layers with relu between them and a sigmoid behind: widths[layers + 1]; weights[2 * layers]: of each layer the weights
+ * [in][out] and the bias [out]. Both are the caller's and outlive it. */
+struct contender *contender_openblas(const struct contender_rows *rows, const char *library, const uint32_t *widths,
+                                     const float *const *weights, uint32_t layers, char *error, size_t error_bytes);
 /* is_f64: compiled from a model of float64 numbers. */
 struct contender *contender_tl2cgen(const struct contender_rows *rows, const char *library, int is_f64, char *error, size_t error_bytes);
 /* function: what lleaves compiled, for float32 rows and sums in float64 or float32. */
 struct contender *contender_lleaves(const struct contender_rows *rows, void *function, int is_f64, char *error, size_t error_bytes);
+
+/* Fused multiply-adds of float32 that this thread's core does at best, in 10^9 operations a second; 0: not known. */
+double contender_peak_gflops(void);
 
 /* What the Assay contender's engine says of itself, as text; valid until the next call. */
 const char *contender_assay_describe(struct contender *contender);

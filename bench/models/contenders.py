@@ -153,7 +153,8 @@ def all_of(library, kind, path, compiled):
         yield "LightGBM, single row fast", "margin", lambda: lightgbm(1)
         yield "LightGBM, batches", "margin", lambda: lightgbm(0)
     yield "ONNX Runtime", "probability", lambda: library.open(
-        "contender_onnx", shared_library("onnxruntime", "libonnxruntime.so*"), str(onnx_model(kind, path)).encode())
+        "contender_onnx", shared_library("onnxruntime", "libonnxruntime.so*"), str(onnx_model(kind, path)).encode(), b"probabilities",
+        ctypes.c_uint32(2), ctypes.c_uint32(1))  # the second class
     yield "oneDAL (from Python)", "probability", lambda: onedal(library, kind, path)
     if compiled:
         yield "tl2cgen", "margin", lambda: library.open("contender_tl2cgen", str(treelite_library(kind, path)).encode(), ctypes.c_int(kind == "lightgbm"))

@@ -107,11 +107,11 @@ def measure_model(name, options):
     return {"model": name, "us": medians, "machine": machine, "skipped": skipped, "kernels": described}
 
 
-def merged(measured, path):
+def merged(measured, path, order):
     """With what earlier runs measured of other models, in the models' order: so that a long measurement can be cut up."""
     earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     results = {result["model"]: result for result in earlier + measured}
-    return [results[name] for name in trained.MODELS if name in results]
+    return [results[name] for name in order if name in results]
 
 
 def write(results, out):
@@ -138,7 +138,7 @@ def main():
     names = [name for name in trained.MODELS if options.only in name]
     measured = [measure_model(name, options) for name in names]
     if not options.prepare:
-        write(merged(measured, options.out / "results.json"), options.out)
+        write(merged(measured, options.out / "results.json", trained.MODELS), options.out)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bench/models/contenders.h"
 
@@ -48,11 +49,13 @@ struct onnx {
     struct contender contender;
     struct functions functions;
     handle env, options, session, memory;
+    const char *output; /* the tensor of scores [rows][columns], and which of its columns counts */
+    uint32_t columns, column;
 };
 
 static int run(struct contender *contender, uint32_t first, uint32_t n, double *out)
 {
-    static const char *const inputs[] = {"input"}, *const outputs[] = {"probabilities"};
+    static const char *const inputs[] = {"input"};
     struct onnx *o = (struct onnx *)contender;
     const struct contender_rows *rows = contender->rows;
     int64_t shape[] = {n, rows->columns};
@@ -61,11 +64,11 @@ static int run(struct contender *contender, uint32_t first, uint32_t n, double *
     float *data = (float *)(uintptr_t)(rows->f32 + (size_t)first * rows->columns);
     if (o->functions.create_tensor(o->memory, data, (size_t)n * rows->columns * sizeof *data, shape, 2, FLOAT32, &input))
         return -1;
-    handle status = o->functions.run(o->session, NULL, inputs, &input, 1, outputs, 1, &output);
+    handle status = o->functions.run(o->session, NULL, inputs, &input, 1, &o->output, 1, &output);
     if (!status)
         status = o->functions.tensor_data(output, (void **)(void *)&scores);
     for (uint32_t i = 0; i < n && !status; i++)
-        out[i] = (double)scores[2 * i + 1]; /* the probability of class 1 */
+        out[i] = (double)scores[(size_t)i * o->columns + o->column];
     if (output)
         o->functions.release_value(output);
     o->functions.release_value(input);
@@ -97,12 +100,16 @@ static int find_functions(struct functions *f, const char *library, char *error,
     return 0;
 }
 
-struct contender *contender_onnx(const struct contender_rows *rows, const char *library, const char *model, char *error, size_t error_bytes)
+struct contender *contender_onnx(const struct contender_rows *rows, const char *library, const char *model, const char *output,
+                                 uint32_t columns, uint32_t column, char *error, size_t error_bytes)
 {
     struct onnx *o = calloc(1, sizeof *o);
     if (!o)
         return NULL;
     o->contender = (struct contender){.rows = rows, .run = run, .close = close_onnx};
+    o->output = strdup(output); /* lives as long as the process, as the session does */
+    o->columns = columns;
+    o->column = column;
     if (find_functions(&o->functions, library, error, error_bytes) != 0) {
         free(o);
         return NULL;

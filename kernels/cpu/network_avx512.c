@@ -39,7 +39,6 @@ static inline lanes lanes_fma(lanes a, lanes b, lanes c)
 
 enum {
     ROWS_MAX = 6, /* x 4 registers of outputs: 24 sums, 4 weights, 1 input */
-    AHEAD = 0, /* floats: how far ahead of a single row weights are asked for; it waits for memory more than it computes */
 };
 
 /* x < floor ? floor : x, as network_at_least: NaN and -0 stay. A floor of -infinity changes nothing. */
@@ -80,11 +79,8 @@ ALWAYS void block(const struct block *b, const int rows, const int registers)
     weights += 16 * registers;
     for (size_t i = 0; i < b->in; i++, weights += 16 * registers) {
         __m512 w[4];
-        UNROLLED for (int c = 0; c < registers; c++) {
+        UNROLLED for (int c = 0; c < registers; c++)
             w[c] = _mm512_load_ps(weights + 16 * c);
-            if (rows <= 2)
-                _mm_prefetch((const char *)(weights + 16 * c + AHEAD), _MM_HINT_T0);
-        }
         UNROLLED for (int r = 0; r < rows; r++) {
             __m512 input = _mm512_set1_ps(x[r][i]);
             UNROLLED for (int c = 0; c < registers; c++)
