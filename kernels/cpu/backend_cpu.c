@@ -1,6 +1,7 @@
 #include "kernels/cpu/backend_cpu.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "kernels/cpu/network_plan.h"
 #include "kernels/cpu/plan.h"
@@ -99,7 +100,9 @@ static enum status answer_network(const struct prepared *prepared, struct batch 
     CHECK(batch->rows->type == NUMBER_F32 && batch->rows->columns >= n->features);
     uint32_t scores = link_scores(n->link, n->outputs);
     enum status status = network_plan_margins(prepared->network_plan, batch->rows, batch->slots, batch->n, batch->margins);
-    for (uint32_t i = 0; i < batch->n && status == STATUS_OK; i++)
+    if (status == STATUS_OK && n->link == LINK_IDENTITY)
+        memcpy(batch->scores, batch->margins, (size_t)batch->n * scores * sizeof *batch->scores);
+    for (uint32_t i = 0; i < batch->n && status == STATUS_OK && n->link != LINK_IDENTITY; i++)
         link_apply(n->link, n->link_parameter, 1, batch->margins + (size_t)i * n->outputs, batch->scores + (size_t)i * scores,
                    n->outputs);
     return status;

@@ -66,8 +66,8 @@ struct block {
 
 ALWAYS void store(const struct block *b, float *y, __m256 sum, int from)
 {
-    if (b->relu) /* x < 0 ? 0 : x, as network_at_least: NaN and -0 stay */
-        sum = _mm256_andnot_ps(_mm256_cmp_ps(sum, _mm256_setzero_ps(), _CMP_LT_OQ), sum);
+    if (b->relu) /* as network_at_least: of a NaN, or of two zeros, the instruction gives its second operand */
+        sum = _mm256_max_ps(_mm256_setzero_ps(), sum);
     if ((int)b->count >= from + 8)
         _mm256_storeu_ps(y + from, sum);
     else

@@ -41,10 +41,11 @@ enum {
     ROWS_MAX = 6, /* x 4 registers of outputs: 24 sums, 4 weights, 1 input */
 };
 
-/* x < floor ? floor : x, as network_at_least: NaN and -0 stay. A floor of -infinity changes nothing. */
+/* x < floor ? floor : x, as network_at_least: of a NaN, or of two zeros, the instruction gives its second operand. A floor of
+ * -infinity changes nothing. */
 ALWAYS __m512 at_least(__m512 x, __m512 floor)
 {
-    return _mm512_mask_mov_ps(x, _mm512_cmp_ps_mask(x, floor, _CMP_LT_OQ), floor);
+    return _mm512_max_ps(floor, x);
 }
 
 static __m512 floor_of(const struct network_dense *d)

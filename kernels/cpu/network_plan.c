@@ -51,9 +51,9 @@ static void compute_tile(const struct network_plan *plan, float *memory, const s
         network_tile_step(&tile, i);
     const struct network_wire *last = &plan->tile.wires[network->op_count];
     const float *y = network_tile_wire(&tile, network->op_count);
-    for (uint32_t r = 0; r < n; r++) {
+    for (uint32_t r = 0; r < n; r++, y += last->stride, margins += network->outputs) {
         for (uint32_t o = 0; o < network->outputs; o++)
-            margins[(size_t)r * network->outputs + o] = (double)network_one_nan(y[(size_t)r * last->stride + o]);
+            margins[o] = (double)network_one_nan(y[o]);
     }
 }
 

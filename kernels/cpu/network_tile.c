@@ -39,8 +39,13 @@ void network_tile_load(const struct network_tile *tile, const struct rows *rows,
 {
     const struct network_wire *wire = &tile->plan->wires[0];
     float *to = network_tile_wire(tile, 0);
-    for (uint32_t r = 0; r < tile->rows; r++)
-        memcpy(to + (size_t)r * wire->stride, (const char *)rows->base + (size_t)slots[r] * rows->stride, wire->width * sizeof *to);
+    for (uint32_t r = 0; r < tile->rows; r++, to += wire->stride) {
+        const float *from = (const float *)(const void *)((const char *)rows->base + (size_t)slots[r] * rows->stride);
+        if (wire->width < NETWORK_LANES)
+            memcpy(to, from, wire->width * sizeof *to);
+        for (uint32_t i = 0; i + NETWORK_LANES <= wire->stride; i += NETWORK_LANES) /* rows are padded as wires are */
+            memcpy(to + i, from + i, NETWORK_LANES * sizeof *to);
+    }
 }
 
 /* --- dense ------------------------------------------------------------------------------------------------------------ */
