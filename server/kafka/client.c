@@ -5,7 +5,6 @@
 #include <time.h>
 
 #include "model/base/clock.h"
-#include "server/kafka/properties.h"
 #include "server/log.h"
 
 /* What librdkafka says of properties that are set on purpose: one for the other kind of client, which is handed to both and
@@ -30,23 +29,12 @@ static void on_log(const rd_kafka_t *client, int level, const char *facility, co
 enum status client_create(rd_kafka_type_t type, rd_kafka_conf_t *conf, rd_kafka_t **out, struct error *err)
 {
     char why[256] = "";
-    bool tokens = properties_tokens(conf);
     rd_kafka_conf_set_log_cb(conf, on_log);
-    rd_kafka_conf_enable_sasl_queue(conf, tokens);
     *out = rd_kafka_new(type, conf, why, sizeof why);
-    if (!*out) {
-        rd_kafka_conf_destroy(conf);
-        return error_set(err, STATUS_INVALID, "kafka: %s", why);
-    }
-    /* A token is renewed in librdkafka's own thread: ours may be waiting for room while the old one runs out. */
-    rd_kafka_error_t *error = tokens ? rd_kafka_sasl_background_callbacks_enable(*out) : NULL;
-    if (!error)
+    if (*out)
         return STATUS_OK;
-    enum status status = error_set(err, STATUS_UNSUPPORTED, "kafka: %s", rd_kafka_error_string(error));
-    rd_kafka_error_destroy(error);
-    rd_kafka_destroy(*out);
-    *out = NULL;
-    return status;
+    rd_kafka_conf_destroy(conf);
+    return error_set(err, STATUS_INVALID, "kafka: %s", why);
 }
 
 static void *destroy(void *client)

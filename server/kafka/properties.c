@@ -232,12 +232,6 @@ bool properties_cooperative(const rd_kafka_conf_t *conf)
     return strstr(value_of(conf, "partition.assignment.strategy", strategy), "cooperative");
 }
 
-bool properties_tokens(const rd_kafka_conf_t *conf)
-{
-    char mechanism[VALUE_MAX];
-    return strcmp(value_of(conf, "sasl.mechanisms", mechanism), "OAUTHBEARER") == 0;
-}
-
 int64_t properties_number(const rd_kafka_conf_t *conf, const char *name)
 {
     char text[VALUE_MAX];

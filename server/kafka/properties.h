@@ -25,8 +25,6 @@ MUST_USE enum status properties_conf(const struct settings *settings, enum clien
 
 /* Are partitions handed over one by one (cooperative) or all at once (eager)? */
 bool properties_cooperative(const rd_kafka_conf_t *conf);
-/* Does the login need tokens that are renewed now and then (OAUTHBEARER)? */
-bool properties_tokens(const rd_kafka_conf_t *conf);
 /* A property's value as a number; -1 where it has none. */
 int64_t properties_number(const rd_kafka_conf_t *conf, const char *name);
 
