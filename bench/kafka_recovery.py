@@ -131,8 +131,11 @@ def broker(ground):
     ground.broker.kill()
     time.sleep(2)
     ground.broker.start_again()
+    answers = time.time()
     time.sleep(10)
-    show("kill -9 of the only broker, back after 2 s: from the kill to the first new result", first_after(ground.end(), moment + 0.1) + 0.1, 8)
+    times = ground.end()
+    show("kill -9 of the only broker, started again after 2 s: from the kill to the first new result", first_after(times, moment + 0.1) + 0.1, 8)
+    show("  of these from the moment when it takes connections again", first_after(times, answers))
 
 
 def freeze(ground):
