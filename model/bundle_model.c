@@ -17,7 +17,8 @@ struct seen {
 static void note_model(void *context, const char *data, size_t len)
 {
     const struct seen *seen = context;
-    bundle_note_digest(seen->file, data, len, seen->bundle->model_digest);
+    char beside[65]; /* of a data file beside the model: in the bundle's digest, not in the model file's own */
+    bundle_note_digest(seen->file, data, len, seen->bundle->model_digest[0] ? beside : seen->bundle->model_digest);
 }
 
 static enum status load(struct bundle_file *file, const struct yaml *node, struct bundle *b, struct error *err)

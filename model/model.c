@@ -121,17 +121,17 @@ static enum status import(struct model *model, const struct import_file *file, c
 
 enum status model_load(const char *path, const struct model_options *options, struct model **out, struct error *err)
 {
-    static const struct model_options defaults = {.trees = MODEL_TREES_ALL};
-    const struct model_options *used = options ? options : &defaults;
+    struct model_options used = options ? *options : (struct model_options){.trees = MODEL_TREES_ALL};
+    used.max_bytes = used.max_bytes ? used.max_bytes : default_max_bytes;
     struct import_file file = {0};
     char *data = NULL;
-    enum status status = read_file(path, used->max_bytes ? used->max_bytes : default_max_bytes, &file, &data, err);
+    enum status status = read_file(path, used.max_bytes, &file, &data, err);
     if (status != STATUS_OK)
         return status;
-    if (used->seen)
-        used->seen(used->seen_context, file.data, file.len);
+    if (used.seen)
+        used.seen(used.seen_context, file.data, file.len);
     struct model *model = calloc(1, sizeof *model);
-    status = model ? import(model, &file, used, err) : error_set(err, STATUS_NO_MEMORY, "%s: out of memory", path);
+    status = model ? import(model, &file, &used, err) : error_set(err, STATUS_NO_MEMORY, "%s: out of memory", path);
     free(data);
     if (status != STATUS_OK) {
         model_free(model);

@@ -22,7 +22,8 @@ enum model_trees {
 struct model_options {
     enum model_trees trees;
     size_t max_bytes; /* files above are refused; 0: 4 GiB */
-    /* Optional: gets the file's bytes as they were read, so that a digest is of what was loaded. */
+    /* Optional: gets the file's bytes as they were read, so that a digest is of what was loaded; then those of data files
+     * beside it, in the order in which they are first used. */
     void (*seen)(void *context, const char *data, size_t len);
     void *seen_context;
 };

@@ -206,9 +206,9 @@ static enum status check_numbers(const struct checker *c)
         if (!isfinite(n->numbers[c->op->first + i]))
             return refuse(c, "a weight is not a finite number");
     }
-    const float *keys = n->numbers + c->op->first;
     for (uint32_t i = 0; c->op->kind == NETWORK_LOOKUP && i < c->op->rows; i++) {
-        if (isnan(keys[i]) || (i > 0 && !(keys[i - 1] < keys[i])))
+        const float *key = &n->numbers[c->op->first + i];
+        if (isnan(key[0]) || (i > 0 && !(key[-1] < key[0])))
             return refuse(c, "its keys do not ascend");
     }
     return STATUS_OK;

@@ -177,7 +177,7 @@ static void embed(const struct network *n, const struct network_op *op, const fl
 
 static void lookup(const struct network *n, const struct network_op *op, const float *x, float *y)
 {
-    const float *keys = n->numbers + op->first;
+    const float *keys = op->rows ? n->numbers + op->first : NULL;
     for (uint32_t i = 0; i < op->width; i++) {
         uint32_t low = 0, high = op->rows; /* the first key that is not below x lies in low .. high */
         while (low < high) {

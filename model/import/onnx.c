@@ -45,10 +45,9 @@ static void import(struct onnx_graph *g, struct imported *out)
 static enum status load(const struct import_file *file, const struct model_options *options, struct imported *out,
                         struct error *err)
 {
-    (void)options;
     struct import_memory memory = import_memory_of(file->len);
     struct onnx_graph g;
-    enum status status = onnx_graph_read(&g, file, &memory, err);
+    enum status status = onnx_graph_read(&g, file, options, &memory, err);
     if (status == STATUS_OK) {
         if (take_writer(&g, out))
             import(&g, out);

@@ -202,9 +202,10 @@ static bool transpose(struct onnx_network *n, const struct onnx_node *node, cons
     (void)self;
     const struct onnx_term *x = onnx_columns_of(n, node, 0);
     struct i32s perm = {0};
-    if (!x || !onnx_wholes(n->g, node, "perm", &perm))
+    if (!x)
         return false;
-    bool seen[ONNX_RANK_MAX] = {false}, done = perm.size == x->rank && perm.items[0] == 0;
+    bool seen[ONNX_RANK_MAX] = {false};
+    bool done = onnx_wholes(n->g, node, "perm", &perm) && perm.size == x->rank && perm.items[0] == 0;
     struct onnx_view own = onnx_view_of(x, 1), view = own;
     struct onnx_term out = *x;
     for (uint32_t i = 1; done && i < x->rank; i++) {

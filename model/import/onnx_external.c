@@ -67,42 +67,80 @@ static char *beside_model(const struct onnx_graph *g, struct span name)
     return path.data;
 }
 
-static bool read_range(struct onnx_graph *g, const struct onnx_tensor *t, int file, uint64_t bytes, struct span *out)
+static enum status read_open(struct onnx_graph *g, int file, struct onnx_beside *out)
 {
     struct stat st;
-    if (fstat(file, &st) != 0 || !S_ISREG(st.st_mode) || t->offset > (uint64_t)st.st_size ||
-        bytes > (uint64_t)st.st_size - t->offset || bytes > UINT32_MAX || (t->length > 0 && t->length != bytes))
-        return onnx_fail(g, STATUS_INVALID,
-                         "tensor '%.*s': its external data in '%.*s' is not as long as its shape wants",
-                         ONNX_TEXT(t->name), ONNX_TEXT(t->location));
-    g->memory->limit += 4 * (size_t)bytes; /* the data file is part of the model file */
-    char *data = malloc(bytes ? (size_t)bytes : 1);
-    if (!data)
-        return onnx_out_of_memory(g);
-    *out = (struct span){.data = data, .len = (uint32_t)bytes};
-    uint64_t done = 0;
-    while (done < bytes) {
-        ssize_t n = pread(file, data + done, (size_t)(bytes - done), (off_t)(t->offset + done));
+    if (fstat(file, &st) != 0 || !S_ISREG(st.st_mode))
+        return STATUS_INVALID;
+    size_t limit = g->options && g->options->max_bytes ? g->options->max_bytes : SIZE_MAX / 8;
+    if ((uint64_t)st.st_size > limit)
+        return STATUS_LIMIT;
+    size_t size = (size_t)st.st_size;
+    g->memory->limit += 4 * size; /* the data file is part of the model file */
+    if (!import_charge(g->memory, size))
+        return STATUS_LIMIT;
+    out->data = malloc(size ? size : 1);
+    if (!out->data)
+        return STATUS_NO_MEMORY;
+    while (out->len < size) {
+        ssize_t n = pread(file, out->data + out->len, size - out->len, (off_t)out->len);
         if (n <= 0)
-            return onnx_fail(g, STATUS_IO, "external data '%.*s': %s", ONNX_TEXT(t->location),
-                             n < 0 ? strerror(errno) : "it became shorter");
-        done += (uint64_t)n;
+            return STATUS_IO;
+        out->len += (size_t)n;
     }
-    return true;
+    return STATUS_OK;
+}
+
+/* Reads a file beside the model, and shows it to whoever makes a digest of what was loaded. */
+static bool read_beside(struct onnx_graph *g, struct onnx_beside *out)
+{
+    char *path = beside_model(g, out->name);
+    if (!path)
+        return onnx_out_of_memory(g);
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    enum status status = file >= 0 ? read_open(g, file, out) : STATUS_NOT_FOUND;
+    if (status != STATUS_OK)
+        (void)onnx_fail(g, status, "external data '%s' beside the model: %s", path,
+                        file < 0 ? strerror(errno) : status == STATUS_INVALID ? "it is no regular file" : status_text(status));
+    if (file >= 0)
+        (void)close(file);
+    free(path);
+    if (status == STATUS_OK && g->options && g->options->seen)
+        g->options->seen(g->options->seen_context, out->data, out->len);
+    return status == STATUS_OK;
+}
+
+static const struct onnx_beside *find_beside(struct onnx_graph *g, struct span name)
+{
+    for (size_t i = 0; i < g->beside_count; i++) {
+        if (span_equal(name, g->besides[i].name.data, g->besides[i].name.len))
+            return &g->besides[i];
+    }
+    void *array = g->besides;
+    struct onnx_beside *out = onnx_append(g, &array, &g->beside_count, &g->beside_capacity, sizeof *out);
+    g->besides = array;
+    if (!out)
+        return NULL;
+    out->name = name;
+    return read_beside(g, out) ? out : NULL;
 }
 
 bool onnx_external_read(struct onnx_graph *g, const struct onnx_tensor *tensor, uint64_t bytes, struct span *out)
 {
-    *out = (struct span){0};
-    char *path = beside_model(g, tensor->location);
-    if (!path)
-        return onnx_out_of_memory(g);
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    bool read = file >= 0
-                    ? read_range(g, tensor, file, bytes, out)
-                    : onnx_fail(g, STATUS_NOT_FOUND, "external data '%s' beside the model: %s", path, strerror(errno));
-    if (file >= 0)
-        (void)close(file);
-    free(path);
-    return read;
+    const struct onnx_beside *file = find_beside(g, tensor->location);
+    if (!file)
+        return false;
+    if (tensor->offset > file->len || bytes > file->len - tensor->offset || bytes > UINT32_MAX ||
+        (tensor->length > 0 && tensor->length != bytes))
+        return onnx_fail(g, STATUS_INVALID, "tensor '%.*s': its external data in '%.*s' is not as long as its shape wants",
+                         ONNX_TEXT(tensor->name), ONNX_TEXT(tensor->location));
+    *out = (struct span){.data = file->data + tensor->offset, .len = (uint32_t)bytes};
+    return true;
+}
+
+void onnx_external_free(struct onnx_graph *g)
+{
+    for (size_t i = 0; i < g->beside_count; i++)
+        free(g->besides[i].data);
+    free(g->besides);
 }

@@ -21,20 +21,24 @@ static const struct onnx_term *first(struct onnx_network *n, const struct onnx_n
     return x && onnx_numbers_of(n, node, 0, numbers) ? x : NULL;
 }
 
-/* The same numbers in another shape, or of another type. */
-static bool give_as(struct onnx_network *n, const struct onnx_node *node, const struct onnx_term *x, const struct f64s *numbers,
-                    uint32_t rank, const int64_t *dims)
+/* Gives up on a node: what it has gathered goes. */
+static bool drop(struct onnx_network *n, struct f64s *numbers)
+{
+    onnx_numbers_free(n, numbers);
+    return false;
+}
+
+/* Numbers in a shape, of the type of x. Takes the numbers, also on failure. */
+static bool give_as(struct onnx_network *n, const struct onnx_node *node, const struct onnx_term *x, struct f64s *numbers, uint32_t rank,
+                    const int64_t *dims)
 {
     uint64_t items = 1;
-    for (uint32_t i = 0; i < rank; i++) {
-        if (dims[i] < 0 || (dims[i] > 0 && items > UINT32_MAX / (uint64_t)dims[i]))
-            return onnx_fail_node(n->g, node, STATUS_INVALID, "its shape is too large");
-        items *= (uint64_t)dims[i];
-    }
-    if (items != numbers->size)
-        return onnx_fail_node(n->g, node, STATUS_INVALID, "its shape wants %llu numbers, there are %zu", (unsigned long long)items,
-                              numbers->size);
-    return onnx_give_fixed(n, node, x->type, rank, dims, *numbers);
+    for (uint32_t i = 0; i < rank; i++)
+        items = dims[i] < 0 || (dims[i] > 0 && items > UINT32_MAX / (uint64_t)dims[i]) ? UINT64_MAX / 2 : items * (uint64_t)dims[i];
+    if (items == numbers->size)
+        return onnx_give_fixed(n, node, x->type, rank, dims, *numbers);
+    (void)onnx_fail_node(n->g, node, STATUS_INVALID, "its shape does not want the %zu numbers that there are", numbers->size);
+    return drop(n, numbers);
 }
 
 static bool keep(struct onnx_network *n, const struct onnx_node *node, const struct onnx_operator *self)
@@ -85,8 +89,10 @@ static bool reshape(struct onnx_network *n, const struct onnx_node *node, const 
     onnx_numbers_free(n, &shape);
     if (done && open >= 0)
         dims[open] = (int64_t)numbers.size / known;
-    return done ? give_as(n, node, x, &numbers, (uint32_t)rank, dims)
-                : onnx_fail_node(n->g, node, STATUS_INVALID, "its shape is no shape");
+    if (done)
+        return give_as(n, node, x, &numbers, (uint32_t)rank, dims);
+    (void)onnx_fail_node(n->g, node, STATUS_INVALID, "its shape is no shape");
+    return drop(n, &numbers);
 }
 
 /* Squeeze and Unsqueeze of short lists, as in arithmetic on shapes: a scalar becomes [1], [1] a scalar. */
@@ -97,8 +103,10 @@ static bool resize(struct onnx_network *n, const struct onnx_node *node, const s
     if (!x)
         return false;
     bool fits = self->code ? x->rank == 0 : x->rank == 1 && numbers.size == 1;
-    return fits ? give_as(n, node, x, &numbers, self->code ? 1 : 0, (const int64_t[]){1})
-                : onnx_unsupported(n, node, "on constants it is supported between a number and a list of one");
+    if (fits)
+        return give_as(n, node, x, &numbers, self->code ? 1 : 0, (const int64_t[]){1});
+    (void)onnx_unsupported(n, node, "on constants it is supported between a number and a list of one");
+    return drop(n, &numbers);
 }
 
 static bool transpose(struct onnx_network *n, const struct onnx_node *node, const struct onnx_operator *self)
@@ -108,14 +116,16 @@ static bool transpose(struct onnx_network *n, const struct onnx_node *node, cons
     const struct onnx_term *x = first(n, node, &numbers);
     if (!x)
         return false;
-    if (x->rank != 2)
-        return onnx_unsupported(n, node, "of constants a matrix can be transposed");
+    if (x->rank != 2) {
+        (void)onnx_unsupported(n, node, "of constants a matrix can be transposed");
+        return drop(n, &numbers);
+    }
     uint64_t rows = (uint64_t)x->dims[0], columns = (uint64_t)x->dims[1];
     bool done = true;
     for (uint64_t i = 0; done && i < numbers.size; i++)
         done = onnx_number_push(n, &out, numbers.items[i % rows * columns + i / rows]);
     onnx_numbers_free(n, &numbers);
-    return done && give_as(n, node, x, &out, 2, (const int64_t[]){x->dims[1], x->dims[0]});
+    return done ? give_as(n, node, x, &out, 2, (const int64_t[]){x->dims[1], x->dims[0]}) : drop(n, &out);
 }
 
 static bool concat(struct onnx_network *n, const struct onnx_node *node, const struct onnx_operator *self)
@@ -133,7 +143,7 @@ static bool concat(struct onnx_network *n, const struct onnx_node *node, const s
             done = onnx_number_push(n, &all, numbers.items[k]);
         onnx_numbers_free(n, &numbers);
     }
-    return done && x && give_as(n, node, x, &all, 1, (const int64_t[]){(int64_t)all.size});
+    return done && x ? give_as(n, node, x, &all, 1, (const int64_t[]){(int64_t)all.size}) : drop(n, &all);
 }
 
 /* Entries of a list: Gather by numbers, Slice by one range. */
@@ -143,7 +153,7 @@ static bool gather(struct onnx_network *n, const struct onnx_node *node, const s
     struct f64s numbers, indices, out = {0};
     const struct onnx_term *x = first(n, node, &numbers), *at = x ? onnx_term_of(n, node, 1) : NULL;
     if (!at || !onnx_numbers_of(n, node, 1, &indices))
-        return false;
+        return drop(n, &numbers);
     bool done = x->rank == 1 || onnx_unsupported(n, node, "of constants the entries of a list can be taken");
     for (size_t i = 0; done && i < indices.size; i++) {
         double index = indices.items[i] < 0 ? indices.items[i] + (double)numbers.size : indices.items[i];
@@ -153,7 +163,7 @@ static bool gather(struct onnx_network *n, const struct onnx_node *node, const s
     }
     onnx_numbers_free(n, &numbers);
     onnx_numbers_free(n, &indices);
-    return done && give_as(n, node, x, &out, at->rank, at->dims);
+    return done ? give_as(n, node, x, &out, at->rank, at->dims) : drop(n, &out);
 }
 
 static bool slice(struct onnx_network *n, const struct onnx_node *node, const struct onnx_operator *self)
@@ -171,7 +181,7 @@ static bool slice(struct onnx_network *n, const struct onnx_node *node, const st
     onnx_numbers_free(n, &numbers);
     onnx_numbers_free(n, &starts);
     onnx_numbers_free(n, &ends);
-    return done && give_as(n, node, x, &out, 1, (const int64_t[]){(int64_t)out.size});
+    return done ? give_as(n, node, x, &out, 1, (const int64_t[]){(int64_t)out.size}) : drop(n, &out);
 }
 
 static double computed(char sign, double a, double b)
@@ -185,7 +195,7 @@ static bool arithmetic(struct onnx_network *n, const struct onnx_node *node, con
     struct f64s a, b, out = {0};
     const struct onnx_term *x = first(n, node, &a), *z = x ? onnx_term_of(n, node, 1) : NULL;
     if (!z || !onnx_numbers_of(n, node, 1, &b))
-        return false;
+        return drop(n, &a);
     bool same = x->rank == z->rank && memcmp(x->dims, z->dims, x->rank * sizeof *x->dims) == 0;
     bool done = same || a.size == 1 || b.size == 1 ||
                 onnx_unsupported(n, node, "constants of two shapes are not combined; export the model with constant folding");
@@ -196,7 +206,7 @@ static bool arithmetic(struct onnx_network *n, const struct onnx_node *node, con
     }
     onnx_numbers_free(n, &a);
     onnx_numbers_free(n, &b);
-    return done && give_as(n, node, shape, &out, shape->rank, shape->dims);
+    return done ? give_as(n, node, shape, &out, shape->rank, shape->dims) : drop(n, &out);
 }
 
 static bool single(struct onnx_network *n, const struct onnx_node *node, const struct onnx_operator *self)

@@ -245,10 +245,10 @@ static bool read_model(struct onnx_graph *g)
     return has_graph || onnx_fail(g, STATUS_INVALID, "the file has no graph");
 }
 
-enum status onnx_graph_read(struct onnx_graph *g, const struct import_file *file, struct import_memory *memory,
-                            struct error *err)
+enum status onnx_graph_read(struct onnx_graph *g, const struct import_file *file, const struct model_options *options,
+                            struct import_memory *memory, struct error *err)
 {
-    *g = (struct onnx_graph){.file = file, .memory = memory, .err = err};
+    *g = (struct onnx_graph){.file = file, .options = options, .memory = memory, .err = err};
     if (read_model(g) && onnx_index(g))
         (void)onnx_check_order(g);
     return g->status;
@@ -263,4 +263,5 @@ void onnx_graph_free(struct onnx_graph *g)
     free(g->inputs);
     free(g->outputs);
     free(g->sources);
+    onnx_external_free(g);
 }

@@ -86,8 +86,16 @@ struct onnx_source {
     uint32_t output; /* BY_NODE: which of its outputs */
 };
 
+/* A file beside the model, read whole when the first tensor asks for it. */
+struct onnx_beside {
+    struct span name; /* in the model file */
+    char *data;       /* [len], owned */
+    size_t len;
+};
+
 struct onnx_graph {
     const struct import_file *file; /* borrowed */
+    const struct model_options *options; /* borrowed: size limit, and who sees the bytes; NULL: none */
     struct import_memory *memory;   /* borrowed */
     struct error *err;              /* borrowed */
     enum status status;
@@ -99,14 +107,16 @@ struct onnx_graph {
     struct onnx_tensor *initializers;
     struct onnx_value *inputs, *outputs; /* inputs: without those that an initializer fills */
     struct onnx_source *sources;         /* sorted by name */
+    struct onnx_beside *besides;
+    size_t beside_count, beside_capacity;
     size_t node_count, name_count, attribute_count, initializer_count, input_count, output_count, source_count;
     size_t node_capacity, name_capacity, attribute_capacity, initializer_capacity, input_capacity, output_capacity,
         source_capacity;
 };
 
-/* Reads the file's structure and checks it. The graph borrows file, memory and err; free it also after a failure. */
-MUST_USE enum status onnx_graph_read(struct onnx_graph *g, const struct import_file *file, struct import_memory *memory,
-                                     struct error *err);
+/* Reads the file's structure and checks it. The graph borrows file, options, memory and err; free it also after a failure. */
+MUST_USE enum status onnx_graph_read(struct onnx_graph *g, const struct import_file *file, const struct model_options *options,
+                                     struct import_memory *memory, struct error *err);
 void onnx_graph_free(struct onnx_graph *g);
 
 /* Keeps the first failure. Returns false. */
@@ -165,5 +175,6 @@ bool onnx_attribute_numbers(struct onnx_graph *g, const struct onnx_node *node, 
 bool onnx_external_entry(struct onnx_graph *g, struct span message, struct onnx_tensor *out);
 /* Refuses a location that is no plain file name. */
 bool onnx_external_check(struct onnx_graph *g, const struct onnx_tensor *tensor);
-/* `bytes` of the tensor's file; out->data is malloc'ed, the caller frees it, also after a failure. */
+/* `bytes` of the tensor's file, which is read whole and once; borrowed from the graph. */
 bool onnx_external_read(struct onnx_graph *g, const struct onnx_tensor *tensor, uint64_t bytes, struct span *out);
+void onnx_external_free(struct onnx_graph *g);

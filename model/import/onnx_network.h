@@ -61,14 +61,16 @@ static inline bool onnx_has_input(const struct onnx_network *n, const struct onn
 {
     return onnx_input(n->g, node, input).len > 0;
 }
-/* The numbers of a constant input; `out` is the caller's to free, with onnx_numbers_free. Fails where it is no constant. */
+/* The numbers of a constant input; `out` is the caller's to free, with onnx_numbers_free, but after a failure. Fails where it is
+ * no constant. */
 bool onnx_numbers_of(struct onnx_network *n, const struct onnx_node *node, uint32_t input, struct f64s *out);
 /* One whole number out of a constant input. */
 bool onnx_whole_of(struct onnx_network *n, const struct onnx_node *node, uint32_t input, int64_t *out);
 void onnx_numbers_free(struct onnx_network *n, struct f64s *numbers);
 /* Appends a number. */
 bool onnx_number_push(struct onnx_network *n, struct f64s *out, double value);
-/* The list of an attribute, or, where the node has that input (as later opsets want it), of the input; empty: neither. */
+/* The list of an attribute, or, where the node has that input (as later opsets want it), of the input; empty: neither.
+ * Freed likewise. */
 bool onnx_list_of(struct onnx_network *n, const struct onnx_node *node, const char *attribute, uint32_t input,
                   struct f64s *out);
 

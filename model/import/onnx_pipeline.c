@@ -59,8 +59,12 @@ static bool imputer(struct onnx_network *n, const struct onnx_node *node, const 
     (void)self;
     const struct onnx_term *x = onnx_columns_of(n, node, 0);
     struct f64s values = {0};
-    if (!x || !onnx_reals(n->g, node, "imputed_value_floats", &values))
+    if (!x)
         return false;
+    if (!onnx_reals(n->g, node, "imputed_value_floats", &values)) {
+        onnx_numbers_free(n, &values);
+        return false;
+    }
     float replaced = onnx_real_or(n->g, node, "replaced_value_float", NAN);
     bool whole = values.size == 0;
     if (whole) {

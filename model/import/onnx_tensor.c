@@ -280,9 +280,7 @@ bool onnx_tensor_numbers(struct onnx_graph *g, const struct onnx_tensor *t, stru
                          ONNX_TEXT(t->name), (int)t->type);
     if (t->location.data) {
         struct span data;
-        bool read = onnx_external_read(g, t, t->items * item_bytes(t->type), &data) && read_raw(g, t, data, out);
-        free((void *)(uintptr_t)data.data);
-        return read;
+        return onnx_external_read(g, t, t->items * item_bytes(t->type), &data) && read_raw(g, t, data, out);
     }
     struct protobuf p = protobuf_of_span(t->message);
     struct protobuf_field f;

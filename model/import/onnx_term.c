@@ -85,6 +85,17 @@ void onnx_numbers_free(struct onnx_network *n, struct f64s *numbers)
     *numbers = (struct f64s){0};
 }
 
+static bool copy_numbers(struct onnx_network *n, const struct f64s *from, struct f64s *out)
+{
+    out->items = import_grow(n->g->memory, NULL, &out->capacity, from->size, sizeof *out->items);
+    if (!out->items)
+        return onnx_out_of_memory(n->g);
+    if (from->size > 0)
+        memcpy(out->items, from->items, from->size * sizeof *out->items);
+    out->size = from->size;
+    return true;
+}
+
 bool onnx_numbers_of(struct onnx_network *n, const struct onnx_node *node, uint32_t input, struct f64s *out)
 {
     const struct onnx_term *term = onnx_term_of(n, node, input);
@@ -94,15 +105,11 @@ bool onnx_numbers_of(struct onnx_network *n, const struct onnx_node *node, uint3
     if (term->held != ONNX_FIXED)
         return onnx_fail_node(n->g, node, STATUS_UNSUPPORTED, "its input '%.*s' must be a constant",
                               ONNX_TEXT(onnx_input(n->g, node, input)));
-    if (term->in_file)
-        return onnx_tensor_numbers(n->g, &term->tensor, out) && onnx_work(n, node, out->size);
-    out->items = import_grow(n->g->memory, NULL, &out->capacity, term->numbers.size, sizeof *out->items);
-    if (!out->items)
-        return onnx_out_of_memory(n->g);
-    if (term->numbers.size > 0)
-        memcpy(out->items, term->numbers.items, term->numbers.size * sizeof *out->items);
-    out->size = term->numbers.size;
-    return onnx_work(n, node, out->size);
+    bool read = term->in_file ? onnx_tensor_numbers(n->g, &term->tensor, out) : copy_numbers(n, &term->numbers, out);
+    if (read && onnx_work(n, node, out->size))
+        return true;
+    onnx_numbers_free(n, out);
+    return false;
 }
 
 bool onnx_whole_of(struct onnx_network *n, const struct onnx_node *node, uint32_t input, int64_t *out)
@@ -127,6 +134,8 @@ bool onnx_list_of(struct onnx_network *n, const struct onnx_node *node, const ch
     for (size_t i = 0; read && i < list.size; i++)
         read = onnx_number_push(n, out, list.items[i]);
     (void)import_shrink(n->g->memory, list.items, &list.capacity, 0, sizeof *list.items);
+    if (!read)
+        onnx_numbers_free(n, out);
     return read;
 }
 

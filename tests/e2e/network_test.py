@@ -4,12 +4,14 @@ tests/fixtures/card-network/pytorch.jsonl holds transactions with what PyTorch i
 the model; no PyTorch is needed here.
 """
 
+import hashlib
 import json
 
 import pytest
 
+from golden_http_test import read_rows, write_bundle
 from kafka_support import Mock, Topics, finished
-from support import SOURCE, Server, run
+from support import SOURCE, Server, needs_shared, run
 
 BUNDLE = SOURCE / "config/bundles/card-network"
 ROWS = [json.loads(line) for line in (SOURCE / "tests/fixtures/card-network/pytorch.jsonl").read_text().splitlines()]
@@ -71,6 +73,18 @@ def test_an_unknown_code_is_never_approved(tmp_path):
     line = next(line for line in LINES if json.loads(line)["channel"] == "pos")
     result = json.loads(run("score", "--bundle", tmp_path, input=line).out)
     assert result["score"] is None and result["decision"] == "review", result
+
+
+def test_the_digest_covers_a_data_file_beside_the_model(tmp_path):
+    """As docs/bundle.md has it: bundle.yaml, the model, the data that PyTorch wrote beside it."""
+    case, folder = needs_shared("golden/torch-residual-dynamo-external"), tmp_path / "bundle"
+    names, _ = read_rows(case / "rows.csv")
+    write_bundle(folder, case / "model.onnx", names, 0)
+    files = [folder / name for name in ("bundle.yaml", "model.onnx", "model.onnx.data")]
+    lines = "".join(hashlib.sha256(file.read_bytes()).hexdigest() + "\n" for file in files)
+    with Server(tmp_path, {"bundle": str(folder)}) as server:
+        assert f'digest="{hashlib.sha256(lines.encode()).hexdigest()}"' in server.get("/metrics").body.decode()
+        assert server.stop() == 0
 
 
 def test_show_names_the_layers():
