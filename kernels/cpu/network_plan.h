@@ -18,8 +18,9 @@ struct network_plan;
 MUST_USE enum status network_plan_make(const struct network *network, enum isa isa, struct network_plan **out, struct error *err);
 void network_plan_destroy(struct network_plan *plan);
 
-/* Margins of rows[slots[i]], i < n, into margins[n][outputs]. Any thread. Works on 256 KB of stack and allocates nothing, but
- * for a network that needs more for a single row (over 65,536 numbers at once): STATUS_NO_MEMORY is possible only there. */
+/* Margins of rows[slots[i]], i < n, into margins[n][outputs]. Any thread. Works on 256 KB of stack, 110 KB more for
+ * a forest within, and allocates nothing, but for a network that needs more for a single row (over 65,536 numbers at once):
+ * STATUS_NO_MEMORY is possible only there. */
 MUST_USE enum status network_plan_margins(const struct network_plan *plan, const struct rows *rows, const uint32_t *slots, uint32_t n,
                                  double *margins);
 

@@ -18,7 +18,7 @@
 #include "tests/support/forest_make.h"
 #include "tests/support/network_make.h"
 
-enum { ROWS = 300, BATCH_MAX = 1000, NETWORKS = 150 };
+enum { ROWS = 300, BATCH_MAX = 1000, NETWORKS = 80 };
 
 static const uint32_t batches[] = {1, 2, 3, 6, 7, 8, 16, 23, 64, 65, 130, BATCH_MAX};
 
