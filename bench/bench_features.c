@@ -123,7 +123,8 @@ static struct state *load_uniform(const struct options *o, struct traffic_event 
     struct state *state = create_state();
     for (int64_t at = 0; at < o->load; at += LOAD_CHUNK) {
         size_t n = (size_t)(o->load - at < LOAD_CHUNK ? o->load - at : LOAD_CHUNK);
-        int64_t start = (int64_t)((double)at / (double)o->load * 30.0 * (double)DAY_US), span = (int64_t)((double)n / (double)o->load * 30.0 * (double)DAY_US);
+        double per_event = 30.0 * (double)DAY_US / (double)o->load;
+        int64_t start = (int64_t)((double)at * per_event), span = (int64_t)((double)n * per_event);
         traffic_uniform((uint64_t)(o->seed + at), (uint32_t)o->cards, TERMINALS, start, span, events, n);
         (void)apply_ns(state, events, n, *next_id, NULL);
         *next_id += n;

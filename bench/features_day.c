@@ -53,9 +53,10 @@ static void begin(struct day *d, uint64_t seed, uint64_t keys)
 /* Event i of the day: a key of those that have come up lately, the newest one each MEAN_EVENTS-th time. */
 static void event_of(struct day *d, uint64_t i, struct traffic_event *out)
 {
-    uint64_t newest = i / MEAN_EVENTS, spread = d->all / HOURS / 4, back = next_random(&d->random) % spread;
+    uint64_t newest = i / MEAN_EVENTS, spread = d->all / HOURS / 4 + 1, back = next_random(&d->random) % spread;
     uint64_t key = i % MEAN_EVENTS == 0 || newest < back ? newest : newest - back;
-    *out = (struct traffic_event){.time_us = (int64_t)((double)i / (double)d->events * HOURS * (double)HOUR_US), .card = (uint32_t)key, .amount = 1.5};
+    int64_t time_us = (int64_t)((double)i / (double)d->events * HOURS * (double)HOUR_US);
+    *out = (struct traffic_event){.time_us = time_us, .card = (uint32_t)key, .amount = 1.5};
     d->last_us[key] = out->time_us;
 }
 

@@ -35,6 +35,14 @@ def test_decode_prints_a_table_for_people():
     assert result.code == 0 and "decode_us" in result.out and "goal: at most 0.4" in result.out, result
 
 
+def test_a_day_of_windows_lets_the_right_keys_go_and_keeps_memory_flat():
+    result = run("bench", "features", "--day", "--cards", 20000, "--json")
+    assert result.code == 0, result
+    figures = json.loads(result.out)["figures"]
+    assert figures["keys_off_by"] <= 0.5, figures  # percent, against a count of those that a window can still see
+    assert figures["hour_24_mb"] <= 1.2 * figures["hour_14_mb"], figures
+
+
 def test_load_says_how_long_a_model_takes_and_what_memory(tmp_path):
     result = run("bench", "load", SOURCE / "config/bundles/card-fraud/model.json", "--rounds", "1", "--json")
     assert result.code == 0, result
