@@ -7,7 +7,7 @@
 #include "model/base/check.h"
 #include "model/state/internal.h"
 
-enum { CHUNK = 16, LINE = 64 };
+enum { CHUNK = 16, LINE = 64, WHOLE_RING_BYTES = 2048 };
 
 struct ahead {
     struct hashes hashes;
@@ -70,14 +70,17 @@ static void fetch_records(struct state *state, const struct state_event *event, 
 /* A short ring whole, of a long one where it begins and ends. */
 static void fetch_ring(const struct key_layout *k, const struct arena *arena, const struct record *r)
 {
+    if (!r->block)
+        return;
     size_t bytes = arena_class_bytes(record_class(r));
-    if (!r->running && r->block) {
+    if (r->running)
+        fetch(arena_at(arena, r->running), k->running_bytes);
+    if (bytes <= WHOLE_RING_BYTES) {
         fetch(arena_at(arena, r->block), bytes);
-    } else if (r->block) {
+    } else {
         struct view v = ring_view(k, arena, r);
         fetch(view_at(&v, 0), LINE);
         fetch(view_at(&v, v.count - 1), 2 * LINE);
-        fetch(arena_at(arena, r->running), k->running_bytes);
     }
 }
 

@@ -4,7 +4,7 @@
 
 #include "model/state/ring.h"
 
-enum { ID_BYTES_MAX = 6 + STATE_KEYS_MAX + 4 * STATE_KEYS_MAX, LABEL_BYTES = 9, BUCKETS_PER_LOCK = 4 };
+enum { ID_BYTES_MAX = 6 + STATE_KEYS_MAX + 4 * STATE_KEYS_MAX, LABEL_BYTES = 9, BUCKETS_PER_LOCK = 4, SHARES = 16 };
 
 /* What an expiry is judged by. */
 struct age {
@@ -257,24 +257,24 @@ enum state_labelled ids_label(struct ids *ids, struct hash128 hash, bool fraud, 
     return result;
 }
 
+/* A share of the stripe's buckets, from where the last call ended, a few under each lock. */
 static void evict_from(struct ids *ids, struct id_stripe *s, int64_t now_us)
 {
-    for (uint32_t bucket = 0;; bucket += BUCKETS_PER_LOCK) {
+    for (uint32_t done = 0, share = 1; done < share; done += BUCKETS_PER_LOCK) {
         (void)pthread_mutex_lock(&s->lock);
         /* A stream that is behind the clock still needs what is old by the clock. */
         int64_t now = now_us < s->newest_us ? now_us : s->newest_us;
         struct age id = {.newest_us = now, .keep_us = ids->keep_us}, label = {.newest_us = now, .keep_us = ids->horizon_us};
-        bool more = false;
-        for (uint32_t i = bucket; i < bucket + BUCKETS_PER_LOCK; i++) {
-            if (i < s->ids.directory.size)
-                (void)table_sweep_bucket(&s->ids, ids->arena, i, id_expired, &id);
-            if (i < s->labels.directory.size)
-                (void)table_sweep_bucket(&s->labels, ids->arena, i, label_expired, &label);
-            more |= i + 1 < s->ids.directory.size || i + 1 < s->labels.directory.size;
+        uint32_t buckets = s->ids.directory.size > s->labels.directory.size ? s->ids.directory.size : s->labels.directory.size;
+        share = buckets / SHARES + BUCKETS_PER_LOCK;
+        for (uint32_t i = 0; i < BUCKETS_PER_LOCK && buckets > 0; i++) {
+            s->swept = s->swept + 1 < buckets ? s->swept + 1 : 0;
+            if (s->swept < s->ids.directory.size)
+                (void)table_sweep_bucket(&s->ids, ids->arena, s->swept, id_expired, &id);
+            if (s->swept < s->labels.directory.size)
+                (void)table_sweep_bucket(&s->labels, ids->arena, s->swept, label_expired, &label);
         }
         (void)pthread_mutex_unlock(&s->lock);
-        if (!more)
-            return;
     }
 }
 

@@ -37,6 +37,7 @@ struct id_stripe {
     _Alignas(64) pthread_mutex_t lock;
     struct table ids, labels;
     int64_t newest_us;
+    uint32_t swept; /* the bucket that was last gone through */
     uint64_t evicted;
 };
 
@@ -70,5 +71,5 @@ bool ids_finish(struct ids *ids, struct hash128 hash, const struct id_record *re
 /* For a label: APPLIED: the event is known, *record is filled, nothing is changed yet. Else what became of the label. */
 enum state_labelled ids_label(struct ids *ids, struct hash128 hash, bool fraud, int64_t since_us, struct id_record *record);
 
-/* Removes what has expired by now_us, a bucket at a time; locks in turn. */
+/* Removes what has expired by now_us from a sixteenth of the buckets, the next ones in turn at each call; locks in turn. */
 void ids_evict(struct ids *ids, int64_t now_us);

@@ -133,7 +133,7 @@ enum state_labelled state_label(struct state *state, struct span id, bool fraud,
 
 /* Lets go what no event from now_us - disorder_us on can see: keys idle for longer than their longest window, ids and waiting labels.
  * now_us is the wall clock; a stream that is behind it, or a replay, keeps what its own events still need. No lock is held for more
- * than 64 removals. Call it every second or so. Returns how many keys left. */
+ * than 64 removals. Ids and labels are gone through a sixteenth at a time. Call it every second or so. Returns how many keys left. */
 uint64_t state_evict(struct state *state, int64_t now_us);
 
 /* Positions: where each source has been applied to. An event whose offset lies below is a repeat (STATE_REPEAT) and changes

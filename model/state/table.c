@@ -200,7 +200,7 @@ void *table_insert(struct table *t, struct arena *arena, uint64_t hash)
     }
     if (!b || full) {
         moved += b ? b->count : 0;
-        b = bucket_resize(t, arena, slot, class_for(t, b ? b->count + b->count / 8u + 1 : 1));
+        b = bucket_resize(t, arena, slot, class_for(t, b ? b->count + b->count / 16u + 1 : 1));
         if (!b)
             return NULL;
     }
@@ -232,8 +232,8 @@ static void bucket_trim(const struct table *t, struct arena *arena, uint32_t *sl
     if (b->count == 0) {
         arena_give(arena, *slot, b->class);
         *slot = 0;
-    } else if (class_for(t, b->count + b->count / 8u + 1) + 1 < b->class) {
-        (void)bucket_resize(t, arena, slot, class_for(t, b->count + b->count / 8u + 1)); /* no memory: stays as it is */
+    } else if (class_for(t, b->count + b->count / 16u + 1) + 1 < b->class) {
+        (void)bucket_resize(t, arena, slot, class_for(t, b->count + b->count / 16u + 1)); /* no memory: stays as it is */
     }
 }
 
