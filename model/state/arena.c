@@ -30,6 +30,7 @@ struct page {
 struct class_pages {
     _Alignas(64) pthread_mutex_t lock;
     uint32_t open; /* first page with free blocks */
+    uint64_t blocks; /* handed out */
 };
 
 struct arena_parts {
@@ -43,7 +44,7 @@ struct arena_parts {
     uint32_t free_page;      /* first free page */
     uint32_t free_region_count, free_number_count, chunk_count;
     uint32_t regions, next_region;
-    uint64_t limit_bytes;
+    uint64_t limit_bytes, large_bytes; /* large_bytes: in blocks with a region of their own */
     _Atomic uint64_t bytes;
 };
 
@@ -112,6 +113,21 @@ void arena_free_all(struct arena *arena)
 uint64_t arena_bytes(const struct arena *arena)
 {
     return atomic_load_explicit(&arena->parts->bytes, memory_order_relaxed); /* a figure, orders nothing */
+}
+
+uint64_t arena_used_bytes(const struct arena *arena)
+{
+    struct arena_parts *p = arena->parts;
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < ARENA_PAGED_CLASSES; i++) {
+        (void)pthread_mutex_lock(&p->classes[i].lock);
+        sum += p->classes[i].blocks * arena_class_bytes(i);
+        (void)pthread_mutex_unlock(&p->classes[i].lock);
+    }
+    (void)pthread_mutex_lock(&p->lock);
+    sum += p->large_bytes;
+    (void)pthread_mutex_unlock(&p->lock);
+    return sum;
 }
 
 bool arena_low(const struct arena *arena)
@@ -241,6 +257,7 @@ static uint32_t large_take(struct arena *arena, unsigned class)
         region = p->free_number_count ? p->free_numbers[--p->free_number_count] : p->next_region++;
         arena->bases[region] = block;
         p->pages[region * PAGES].class = (uint8_t)class;
+        p->large_bytes += bytes;
         atomic_fetch_add_explicit(&p->bytes, bytes, memory_order_relaxed); /* a figure */
     }
     (void)pthread_mutex_unlock(&p->lock);
@@ -255,6 +272,7 @@ static void large_give(struct arena *arena, uint32_t reference, unsigned class)
     free(arena->bases[region]);
     arena->bases[region] = NULL;
     p->free_numbers[p->free_number_count++] = region;
+    p->large_bytes -= arena_class_bytes(class);
     atomic_fetch_sub_explicit(&p->bytes, arena_class_bytes(class), memory_order_relaxed); /* a figure */
     (void)pthread_mutex_unlock(&p->lock);
 }
@@ -282,12 +300,8 @@ static uint32_t block_take(const struct arena *arena, uint32_t page, size_t bloc
 uint32_t arena_take(struct arena *arena, unsigned class)
 {
     CHECK(class < ARENA_CLASSES);
-    if (class >= ARENA_PAGED_CLASSES) {
-        uint32_t block = large_take(arena, class);
-        if (block)
-            atomic_fetch_add_explicit(&arena->used_bytes, arena_class_bytes(class), memory_order_relaxed); /* a figure */
-        return block;
-    }
+    if (class >= ARENA_PAGED_CLASSES)
+        return large_take(arena, class);
     struct class_pages *c = &arena->parts->classes[class];
     size_t block_bytes = arena_class_bytes(class);
     uint32_t reference = NONE;
@@ -304,10 +318,9 @@ uint32_t arena_take(struct arena *arena, unsigned class)
         if (!at->free && (size_t)(at->fresh + 1) * block_bytes > class_page_bytes(class))
             list_remove(arena->parts->pages, &c->open, page);
         reference = (page / PAGES) << ARENA_OFFSET_BITS | (page % PAGES * PAGE_UNITS + unit);
+        c->blocks++;
     }
     (void)pthread_mutex_unlock(&c->lock);
-    if (reference)
-        atomic_fetch_add_explicit(&arena->used_bytes, block_bytes, memory_order_relaxed); /* a figure */
     return reference;
 }
 
@@ -315,7 +328,6 @@ void arena_give(struct arena *arena, uint32_t reference, unsigned class)
 {
     if (!reference)
         return;
-    atomic_fetch_sub_explicit(&arena->used_bytes, arena_class_bytes(class), memory_order_relaxed); /* a figure */
     if (class >= ARENA_PAGED_CLASSES) {
         large_give(arena, reference, class);
         return;
@@ -333,6 +345,7 @@ void arena_give(struct arena *arena, uint32_t reference, unsigned class)
     memcpy(page_base(arena, page) + (size_t)unit * ARENA_UNIT, &at->free, sizeof at->free);
     at->free = (uint16_t)(unit + 1);
     at->used--;
+    c->blocks--;
     if (was_full)
         list_push(arena->parts->pages, &c->open, page);
     /* The last small page of a class stays, so that one block taken and given in turn does not move a page each time. */

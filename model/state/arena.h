@@ -32,8 +32,7 @@ enum {
 struct arena {
     char **bases; /* [regions] */
     struct arena_parts *parts;
-    _Atomic uint64_t used_bytes; /* in blocks handed out */
-};
+}; /* never written after arena_init: every thread reads it all the time */
 
 /* limit_bytes 0: as many as references reach (64 GiB). STATUS_NO_MEMORY. */
 MUST_USE enum status arena_init(struct arena *arena, uint64_t limit_bytes, struct error *err);
@@ -43,8 +42,9 @@ void arena_free_all(struct arena *arena);
 MUST_USE uint32_t arena_take(struct arena *arena, unsigned class);
 void arena_give(struct arena *arena, uint32_t reference, unsigned class);
 
-/* Taken from the system, bookkeeping included. */
+/* Taken from the system, bookkeeping included; and of this, in blocks handed out. */
 uint64_t arena_bytes(const struct arena *arena);
+uint64_t arena_used_bytes(const struct arena *arena);
 
 /* Less than an eighth of the limit is left: time to let go of something for all that is new, so that what is there can still grow. */
 bool arena_low(const struct arena *arena);

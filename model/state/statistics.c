@@ -51,7 +51,7 @@ void state_statistics(const struct state *state, struct state_statistics *out)
         .labels_applied = labelled(state, STATE_LABEL_APPLIED), .labels_repeated = labelled(state, STATE_LABEL_REPEATED),
         .labels_expired = labelled(state, STATE_LABEL_EXPIRED), .labels_dropped = labelled(state, STATE_LABEL_DROPPED),
         .bytes = arena_bytes(&state->arena) + sizeof *state,
-        .used_bytes = atomic_load_explicit(&state->arena.used_bytes, memory_order_relaxed),
+        .used_bytes = arena_used_bytes(&state->arena),
     };
     for (uint32_t i = 0; i <= state->mask; i++) {
         add_stripe(state, &state->stripes[i], out);
