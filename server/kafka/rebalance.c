@@ -46,6 +46,8 @@ static void assign(struct stream *s, rd_kafka_topic_partition_list_t *partitions
             p->offset = RD_KAFKA_OFFSET_INVALID;
         if (tracker_assign(s->tracker, p->partition, p->offset >= 0 ? p->offset : -1) != STATUS_OK)
             stream_fail(s, "%s", status_text(STATUS_NO_MEMORY));
+        if (s->lanes && lanes_add(s->lanes, p->partition) != STATUS_OK)
+            stream_fail(s, "%s", status_text(STATUS_NO_MEMORY));
     }
     rd_kafka_error_t *error = NULL;
     if (s->cooperative) {
@@ -86,8 +88,11 @@ static void revoke(struct stream *s, rd_kafka_topic_partition_list_t *partitions
         stream_fail(s, "the group gave our partitions to another member");
     else if (!s->closing)
         finish(s, partitions);
-    for (int i = 0; i < partitions->cnt; i++)
+    for (int i = 0; i < partitions->cnt; i++) {
         tracker_revoke(s->tracker, partitions->elems[i].partition);
+        if (s->lanes)
+            lanes_remove(s->lanes, partitions->elems[i].partition);
+    }
     if (s->cooperative) {
         rd_kafka_error_t *error = rd_kafka_incremental_unassign(s->consumer, partitions);
         if (error)

@@ -90,10 +90,15 @@ static enum status open_consumer(struct stream *s, struct error *err)
     rd_kafka_conf_set_rebalance_cb(conf, rebalance);
     rd_kafka_conf_set_offset_commit_cb(conf, commit_answer);
     rd_kafka_conf_set_error_cb(conf, on_error);
+    char why[128];
+    if (s->lanes) /* a partition at its end holds up no other: it has to be told */
+        (void)rd_kafka_conf_set(conf, "enable.partition.eof", "true", why, sizeof why);
     status = client_create(RD_KAFKA_CONSUMER, conf, &s->consumer, err);
     if (status != STATUS_OK)
         return status;
     (void)rd_kafka_poll_set_consumer(s->consumer);
+    if (s->lanes)
+        lanes_open(s->lanes, s->consumer, s->settings->stream_input);
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
     (void)rd_kafka_topic_partition_list_add(topics, s->settings->stream_input, RD_KAFKA_PARTITION_UA);
     rd_kafka_resp_err_t code = rd_kafka_subscribe(s->consumer, topics);
@@ -175,6 +180,8 @@ static void close_consumer(struct stream *s)
     for (uint32_t i = 0; i < s->gathered_count; i++)
         rd_kafka_message_destroy(s->gathered[i]); /* closing waits for every message to be given back */
     s->gathered_count = 0;
+    if (s->lanes)
+        lanes_close(s->lanes);
     leave(s);
 }
 

@@ -11,6 +11,7 @@ struct kafka {
     const struct server *server;
     struct stream **streams; /* [count] */
     uint32_t count;
+    struct align *align; /* NULL: no window looks across partitions, or stream.align_s is 0 */
     bool collecting;
 };
 
@@ -25,6 +26,9 @@ static enum status check_settings(const struct settings *s, struct error *err)
     if (wanted(s) && s->stream_consumers * s->stream_chunk > s->stream_slots)
         return error_set(err, STATUS_INVALID, "stream.slots must be at least stream.consumers times stream.chunk, which is %lld",
                          (long long)(s->stream_consumers * s->stream_chunk));
+    if (s->stream_align_s > s->state_disorder_s)
+        return error_set(err, STATUS_INVALID, "stream.align_s must be at most state.disorder_s, which is %lld: what it lets through would come too late",
+                         (long long)s->state_disorder_s);
     for (int role = CLIENT_CONSUMER; role <= CLIENT_PRODUCER; role++) {
         rd_kafka_conf_t *conf = NULL;
         enum status status = properties_conf(s, (enum client_role)role, 0, 1, &conf, err);
@@ -53,6 +57,7 @@ static void destroy(void *context)
         stream_free(kafka->streams[i]);
     }
     free(kafka->streams);
+    align_free(kafka->align);
     free(kafka);
 }
 
@@ -70,8 +75,10 @@ static enum status create(const struct server *server, void **context, struct er
     uint32_t wants = (uint32_t)settings->stream_consumers;
     kafka->streams = calloc(wants, sizeof *kafka->streams);
     status = kafka->streams ? STATUS_OK : error_set(err, STATUS_NO_MEMORY, "out of memory");
+    if (status == STATUS_OK && server->history && settings->stream_align_s > 0)
+        status = align_create(settings->stream_align_s * 1000000, &kafka->align, err);
     for (uint32_t i = 0; i < wants && status == STATUS_OK; i++) {
-        const struct stream_options options = {.server = server, .number = i, .count = wants};
+        const struct stream_options options = {.server = server, .number = i, .count = wants, .align = kafka->align};
         status = stream_create(&options, &kafka->streams[i], err);
         kafka->count += status == STATUS_OK;
     }

@@ -74,6 +74,28 @@ static void wait_for_room(struct stream *s)
         stream_fail(s, "no result was acknowledged for %d s", (int)(blocked_ns / SECOND_NS));
 }
 
+/* The same by lanes: the common queue has only news of the group. */
+static void gather_lanes(struct stream *s, uint32_t most, int wait_ms)
+{
+    rd_kafka_message_t *news = rd_kafka_consumer_poll(s->consumer, 0);
+    s->polled_ns = clock_monotonic_ns();
+    if (news) {
+        take_error(s, news);
+        rd_kafka_message_destroy(news);
+    }
+    uint32_t n = s->failed ? 0 : lanes_gather(s->lanes, s->gathered, most);
+    for (uint32_t i = 0; i < n; i++) {
+        if (s->gathered[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            s->gathered[s->gathered_count++] = s->gathered[i];
+        } else {
+            take_error(s, s->gathered[i]);
+            rd_kafka_message_destroy(s->gathered[i]);
+        }
+    }
+    if (n == 0 && !news)
+        lanes_wait(s->lanes, wait_ms);
+}
+
 /* Fills the chunk with what is there, waiting only for the first record. */
 static void gather(struct stream *s)
 {
@@ -85,6 +107,10 @@ static void gather(struct stream *s)
     uint32_t most = room < s->chunk ? room : s->chunk;
     /* With results in flight their reports want to be served soon. */
     int wait_ms = tracker_in_flight(s->tracker) > 0 ? 1 : IDLE_WAIT_MS;
+    if (s->lanes) {
+        gather_lanes(s, most, wait_ms);
+        return;
+    }
     rd_kafka_message_t *message = rd_kafka_consumer_poll(s->consumer, wait_ms);
     s->polled_ns = clock_monotonic_ns();
     while (message) {
@@ -299,6 +325,8 @@ enum status stream_create(const struct stream_options *options, struct stream **
         status = error_set(err, STATUS_NO_MEMORY, "out of memory for a consumer thread");
     if (status == STATUS_OK)
         status = worker_create(options->server->pipeline, SOURCE_KAFKA, s->chunk, &s->worker, err);
+    if (status == STATUS_OK && options->align)
+        status = lanes_create(options->align, options->server->bundle->schema, &s->lanes, err);
     if (status != STATUS_OK) {
         stream_free(s);
         return status;
@@ -335,6 +363,7 @@ void stream_free(struct stream *stream)
     if (!stream)
         return;
     worker_free(stream->worker);
+    lanes_free(stream->lanes);
     free(stream->gathered);
     free(stream->txns);
     free(stream->accepted);

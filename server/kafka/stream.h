@@ -14,6 +14,7 @@
  *     stream.c     the thread: sessions, gathering, scoring       rebalance.c  partitions come and go
  *     session.c    the clients made and taken down                commit.c     offsets
  *     watch.c      the shared part: readiness and lag
+ *     lanes.c      partitions read one by one, where they are kept together in time (align.c)
  */
 #pragma once
 
@@ -23,6 +24,7 @@
 #include <stdbool.h>
 
 #include "server/kafka/client.h"
+#include "server/kafka/lanes.h"
 #include "server/kafka/sink.h"
 #include "server/kafka/tracker.h"
 #include "server/source.h"
@@ -30,6 +32,7 @@
 struct stream_options {
     const struct server *server;
     uint32_t number, count; /* this thread of so many */
+    struct align *align;    /* NULL: partitions go each at its own speed */
 };
 
 /* A partition as the scraper sees it. */
@@ -57,6 +60,7 @@ struct stream {
 
     /* The session. */
     rd_kafka_t *consumer;
+    struct lanes *lanes;       /* NULL without align */
     struct sink sink;
     struct tracker *tracker;
     bool cooperative;

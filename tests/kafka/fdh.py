@@ -113,16 +113,6 @@ def rows(archive, limit=None):
                 yield f'{{"tx_id":{row[0]},"ts":{row[1]},"customer_id":{row[2]},"terminal_id":{row[3]},"amount":{row[4]}}}\n'
 
 
-def labels(archive, limit=None):
-    """The frauds among the first transactions as label lines, known from the time of the transaction on."""
-    with lzma.open(archive, "rt", newline="") as file:
-        for i, row in enumerate(csv.reader(file)):
-            if limit is not None and i > limit:
-                return
-            if i > 0 and row[5] == "1":
-                yield f'{{"transaction_id":{row[0]},"fraud":true,"time":{row[1]}}}\n'
-
-
 def synthetic_rows(n):
     """Transactions of the same form, where the archive is not at hand."""
     draw = random.Random(1)

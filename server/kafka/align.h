@@ -1,0 +1,33 @@
+/*
+ * Keeps the partitions of this process together in event time.
+ *
+ * Partitions are read at different speeds, most of all when there is much to catch up with: one may be hours of event time
+ * ahead of another. Windows over a key that the topic is not partitioned by (a terminal, where records are keyed by card) would
+ * miss what the slow partitions still hold. So a record is taken only once its time is at most align_s ahead of the earliest
+ * one that any partition may still bring; then a window with a delay of more than align_s is exact.
+ *
+ * A partition that has nothing more to give holds nobody up. Each partition has one writer, the thread that reads it; any
+ * thread may ask for the limit.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "model/base/status.h"
+
+struct align;
+
+MUST_USE enum status align_create(int64_t span_us, struct align **out, struct error *err);
+void align_free(struct align *align); /* NULL allowed */
+
+/* What a partition may still bring: ALIGN_UNKNOWN when it was just assigned, which holds everybody up, ALIGN_NOTHING at its
+ * end. */
+#define ALIGN_UNKNOWN INT64_MIN
+#define ALIGN_NOTHING INT64_MAX
+/* STATUS_NO_MEMORY. */
+MUST_USE enum status align_join(struct align *align, int32_t partition);
+void align_leave(struct align *align, int32_t partition);
+void align_set(struct align *align, int32_t partition, int64_t earliest_us);
+
+/* The latest time that may be taken now. */
+int64_t align_limit(struct align *align);
