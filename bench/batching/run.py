@@ -11,6 +11,7 @@ of depth 10 instead. Everything runs in turns, so that what else the machine doe
 
 import argparse
 import csv
+import random
 import sys
 import tempfile
 from pathlib import Path
@@ -104,7 +105,6 @@ def loads_table(folder, options, seeds):
 
 def write_phases(path, phases, seed):
     """Poisson moments of phases [(rate, seconds)], for --arrivals replay."""
-    import random
     rng, begin = random.Random(seed), 0.0
     with open(path, "w") as out:
         for rate, seconds in phases:
