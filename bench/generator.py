@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """`assay load` against vegeta, an independent open-loop tool, on the same server: the same requests at the same constant rate,
-in turns, and the percentiles that each reports.
+at the same time, and the percentiles that each reports. Side by side both see the same queue and whatever else the machine does.
 
-    python3 bench/generator.py [--rounds 3] [--seconds 12] [--rate R] [--seed 1]
+    python3 bench/generator.py [--rounds 3] [--seconds 20] [--rate R] [--seed 1]
 
 Requests are arrays of very different sizes, one after the other in the same order for both, so that what is measured is work
-and queueing in the server (milliseconds) and not how fast either tool wakes up. The rate is a third of what the server does for one
-connection without pause, unless --rate says another; it is constant, since vegeta knows no Poisson arrivals. vegeta comes as Go
+and queueing in the server (milliseconds) and not how fast either tool wakes up. The rate of each is a sixth of what the server does for
+one connection without pause, unless --rate says another; it is constant, since vegeta knows no Poisson arrivals. vegeta comes as Go
 source and is built once into .cache/bin; without Go this prints why and ends with exit code 0. The standard library only.
 """
 
@@ -45,9 +45,9 @@ def vegeta_program():
 
 
 def make_requests(folder, seed):
-    """Arrays of 20 to 500 transactions, sizes spread over the logarithm: as lines for us, as targets for vegeta."""
+    """Arrays of 2 to 50 transactions, sizes spread over the logarithm: as lines for us, as targets for vegeta."""
     rng = random.Random(seed)
-    sizes = [int(20 * 25 ** rng.random()) for _ in range(LINES)]
+    sizes = [int(2 * 25 ** rng.random()) for _ in range(LINES)]
     text = subprocess.run([ASSAY, "gen", "--transactions", str(sum(sizes)), "--seed", str(seed)], check=True, capture_output=True, text=True, env=ENVIRONMENT).stdout
     transactions, at = text.splitlines(), 0
     bodies = []
@@ -74,24 +74,29 @@ def with_ours(url, folder, rate, seconds):
     return {q: report["latency_ms"][q] for q in ("p50", "p90", "p99")}
 
 
-def third_of_capacity(url, folder):
-    """A third of what one connection gets through, in whole requests a second."""
+def sixth_of_capacity(url, folder):
+    """A sixth of what one connection gets through, in whole requests a second."""
     report = load(url, closed=True, connections=1, duration=3, warmup=0.5, file=folder / "arrays.jsonl")
-    return max(1, int(report["good"]["requests"] / report["elapsed_s"] / 3))
+    return max(1, int(report["good"]["requests"] / report["elapsed_s"] / 6))
 
 
-def with_vegeta(vegeta, folder, rate, seconds):
-    attack = subprocess.run([vegeta, "attack", f"-rate={rate}", f"-duration={seconds}s", f"-targets={folder / 'targets'}"], check=True, capture_output=True)
-    report = json.loads(subprocess.run([vegeta, "report", "-type=json"], input=attack.stdout, check=True, capture_output=True).stdout)
+def side_by_side(vegeta, url, folder, rate, seconds):
+    """One round: what each of the two says, in milliseconds."""
+    with open(folder / "attack", "wb") as out:
+        attack = subprocess.Popen([vegeta, "attack", f"-rate={rate}", f"-duration={seconds}s", f"-targets={folder / 'targets'}"], stdout=out)
+        ours = with_ours(url, folder, rate, seconds)
+        if attack.wait() != 0:
+            sys.exit("vegeta failed")
+    report = json.loads(subprocess.run([vegeta, "report", "-type=json", folder / "attack"], check=True, capture_output=True).stdout)
     if report["success"] != 1:
         sys.exit(f"vegeta: not all was answered: {report['status_codes']} {report['errors']}")
-    return {q: report["latencies"][name] / 1e6 for q, name in (("p50", "50th"), ("p90", "90th"), ("p99", "99th"))}
+    return ours, {q: report["latencies"][name] / 1e6 for q, name in (("p50", "50th"), ("p90", "90th"), ("p99", "99th"))}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=12)
+    parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--rate", type=int, default=0, help="requests a second")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
@@ -106,9 +111,9 @@ def main():
         with Server(folder, bench_bundle(2000, 8), {"http.threads": 1, "http.slots": 4096}, core=0) as server:
             url = f"{server.url}?record=false"  # or repeats would be answered from memory
             write_targets(folder, bodies, url)
-            rate = options.rate or third_of_capacity(url, folder)
-            rounds = [(with_ours(url, folder, rate, options.seconds), with_vegeta(vegeta, folder, rate, options.seconds)) for _ in range(options.rounds)]
-    print(f"assay load against vegeta, {rate} requests/s of 20 to 500 transactions, {options.rounds} rounds of {options.seconds} s in turns, seed "
+            rate = options.rate or sixth_of_capacity(url, folder)
+            rounds = [side_by_side(vegeta, url, folder, rate, options.seconds) for _ in range(options.rounds)]
+    print(f"assay load against vegeta, {rate} requests/s each of 2 to 50 transactions, {options.rounds} rounds of {options.seconds} s side by side, seed "
           f"{options.seed}\n{machine()}; {VEGETA}")
     for q in ("p50", "p90", "p99"):
         ours, theirs = (statistics.median(pair[side][q] for pair in rounds) for side in (0, 1))
