@@ -2,6 +2,8 @@
 import ctypes
 import importlib.util
 import pathlib
+import subprocess
+import sys
 import time
 
 import numpy
@@ -131,10 +133,28 @@ def onedal(library, kind, path):
     return InPython(library, predict, lambda r: r.prediction[:, 0] if is_regression else r.probabilities[:, 1])
 
 
+COMPILE_LIMIT_S = 500  # for lleaves, whose compiler takes more than proportionally longer for larger trees
+
+
+def lleaves_object(path, wide):
+    """The model compiled by lleaves, beside it; what took too long once is not tried again."""
+    out = path.with_suffix(".lleaves-f64.o" if wide else ".lleaves-f32.o")
+    gave_up = out.with_suffix(".gave-up")
+    if not out.exists() and not gave_up.exists():
+        program = f"import lleaves; m = lleaves.Model(model_file={str(path)!r}); m.compile(cache={str(out)!r}, use_fp64={wide}, raw_score=True)"
+        try:
+            subprocess.run([sys.executable, "-c", program], check=True, timeout=COMPILE_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            gave_up.touch()
+    if not out.exists():
+        raise RuntimeError(f"it does not compile this model within {COMPILE_LIMIT_S} s")
+    return out
+
+
 def lleaves(library, path, wide):
     import lleaves as package
     model = package.Model(model_file=str(path))
-    model.compile(cache=str(path.with_suffix(".lleaves-f64.o" if wide else ".lleaves-f32.o")), use_fp64=wide, raw_score=True)
+    model.compile(cache=str(lleaves_object(path, wide)), use_fp64=wide, raw_score=True)
     function = ctypes.cast(model._c_entry_func, ctypes.c_void_p)
     contender = library.open("contender_lleaves", function, ctypes.c_int(wide))
     contender.keep = model
