@@ -11,14 +11,7 @@
 
 _Static_assert(RANKS_MAX * 64 <= MANY_RANK_BYTES, "64 rows must fit");
 _Static_assert(RANKS_MAX <= 512 && BLEND_NOBODYS < 16, "a step packs them into 9 and 4 bits");
-
-#define BYTES(fail, pass, to) {(fail) * 64, (pass) * 64, (to) * 64}
-#define PLACE(to)                                                                                                                \
-    [BLEND_LEAVES << 4 | (to)] = BYTES(BLEND_ZERO, BLEND_ZERO, to), [BLEND_FAIL << 4 | (to)] = BYTES(to, BLEND_ZERO, to),        \
-    [BLEND_PASS << 4 | (to)] = BYTES(BLEND_ZERO, to, to), [BLEND_FAIL_PASS << 4 | (to)] = BYTES(to, (to) + 1, to),               \
-    [BLEND_PASS_FAIL << 4 | (to)] = BYTES((to) + 1, to, to)
-const struct blend_where blend_wheres[BLEND_CHILDREN << 4] = {PLACE(0), PLACE(1), PLACE(2), PLACE(3), PLACE(4),
-                                                              PLACE(5), PLACE(6), PLACE(7), PLACE(BLEND_NOBODYS)};
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && sizeof(struct blend_step) == 5, "blend_where reads it at once");
 
 /* --- laying out ------------------------------------------------------------------------------------------------------- */
 
@@ -44,40 +37,38 @@ static void count_places(struct maker *m)
     }
 }
 
-static struct blend_step make_step(uint8_t threshold, uint32_t fail_leaves, uint32_t column, enum blend_children children, uint32_t to)
+static struct blend_step make_step(uint32_t column, uint32_t fail, uint32_t pass, uint32_t to)
 {
-    return (struct blend_step){.threshold = threshold,
-                               .fail_leaves = (uint8_t)fail_leaves,
-                               .where = (uint16_t)(column | ((uint32_t)children << 4 | to) << 9)};
+    struct blend_step step = {0};
+    uint32_t packed = column | fail << 9 | pass << 13 | to << 17;
+    for (int i = 0; i < 3; i++)
+        step.where[i] = (uint8_t)(packed >> 8 * i);
+    return step;
 }
 
 /* Whatever comes: leaf 0. */
 static struct blend_step idle_step(uint32_t to)
 {
-    return make_step(0, 0, 0, BLEND_LEAVES, to);
+    return make_step(0, BLEND_ZERO, BLEND_ZERO, to);
 }
 
-static enum blend_children children_of(const struct shape_split *split, bool fail_first)
-{
-    bool fail_leaf = split->fail & SHAPE_LEAF, pass_leaf = split->pass & SHAPE_LEAF;
-    if (fail_leaf || pass_leaf)
-        return fail_leaf && pass_leaf ? BLEND_LEAVES : fail_leaf ? BLEND_PASS : BLEND_FAIL;
-    return fail_first ? BLEND_FAIL_PASS : BLEND_PASS_FAIL;
-}
-
-/* Writes the steps of what is below `child`, as tree k of the group; the outcome comes to place `to`. At most 255 deep. */
-static void put_steps(struct maker *m, uint32_t k, uint32_t child, uint32_t to)
+/* Writes the steps of what is below `child`, as tree k of the group; the outcome comes to place `to`. Returns where to read
+ * it. At most 255 deep. */
+static uint32_t put_steps(struct maker *m, uint32_t k, uint32_t child, uint32_t to)
 {
     if (child & SHAPE_LEAF)
-        return;
+        return BLEND_ZERO;
     const struct shape_split *split = &m->shape.splits[child];
     bool fail_first = places_needed(m, split->fail) >= places_needed(m, split->pass);
     uint32_t first = fail_first ? split->fail : split->pass, second = fail_first ? split->pass : split->fail;
     CHECK(to < BLEND_NOBODYS);
-    put_steps(m, k, first, to);
-    put_steps(m, k, second, first & SHAPE_LEAF ? to : to + 1);
-    m->steps[k][m->step_counts[k]++] =
-        make_step(split->threshold, shape_leaves(&m->shape, split->fail), split->column, children_of(split, fail_first), to);
+    uint32_t first_at = put_steps(m, k, first, to);
+    uint32_t second_at = put_steps(m, k, second, first & SHAPE_LEAF ? to : to + 1);
+    struct blend_step *step = &m->steps[k][m->step_counts[k]++];
+    *step = make_step(split->column, fail_first ? first_at : second_at, fail_first ? second_at : first_at, to);
+    step->threshold = split->threshold;
+    step->fail_leaves = (uint8_t)shape_leaves(&m->shape, split->fail);
+    return to;
 }
 
 static void put_value(struct maker *m, const struct blend_tree *tree, uint32_t leaf, double value)
@@ -111,7 +102,7 @@ static int put_tree(struct maker *m, uint32_t at, uint32_t k)
     if (shape->root & SHAPE_LEAF) /* passed or failed, it is leaf 0 */
         m->steps[k][m->step_counts[k]++] = idle_step(0);
     else
-        put_steps(m, k, shape->root, 0);
+        (void)put_steps(m, k, shape->root, 0);
     for (uint32_t i = 0; i < leaves; i++)
         put_value(m, &blend->trees[at], i, shape->values[i]);
     return 0;

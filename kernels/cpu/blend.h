@@ -16,6 +16,8 @@
  */
 #pragma once
 
+#include <string.h>
+
 #include "kernels/cpu/ranks.h"
 
 enum {
@@ -33,21 +35,25 @@ enum blend_leaves {
     BLEND_LEAVES_PLANES, /* [byte of the number][leaf]: fetched by byte shuffles; leaves padded to a power of two */
 };
 
-/* Where a step finds its children's outcomes, as seen from its own place: leaves are at zero, the child that was computed first
- * is at the same place, the second one there too, if the first is a leaf, or at the next. */
-enum blend_children { BLEND_LEAVES, BLEND_FAIL, BLEND_PASS, BLEND_FAIL_PASS, BLEND_PASS_FAIL, BLEND_CHILDREN };
-
 struct blend_step {
     uint8_t threshold;
     uint8_t fail_leaves; /* below the fail side */
-    uint16_t where;      /* column | (blend_children << 4 | place) << 9 */
+    uint8_t where[3];    /* column, places: see blend_where */
 };
 
-/* blend_wheres[where >> 9]: in bytes, within the places of a tree. */
+/* Where a step reads and writes, in bytes: a column of the ranks, places of its tree. */
 struct blend_where {
-    uint16_t fail, pass, to;
+    uint32_t column, fail, pass, to;
 };
-extern const struct blend_where blend_wheres[BLEND_CHILDREN << 4];
+
+/* One load, and a shift and a mask each; a table of what the places can be would take a byte less and a third more time. */
+static inline struct blend_where blend_where(const struct blend_step *step)
+{
+    uint32_t packed;
+    memcpy(&packed, (const uint8_t *)step + 1, sizeof packed); /* fail_leaves comes along */
+    return (struct blend_where){
+        .column = packed >> 2 & 511 << 6, .fail = packed >> 11 & 15 << 6, .pass = packed >> 15 & 15 << 6, .to = packed >> 19 & 15 << 6};
+}
 
 struct blend_tree {
     uint32_t first_value; /* into values: numbers (plain), or bytes / the size of a number (planes) */

@@ -14,22 +14,21 @@ struct work {
 } __attribute__((aligned(64)));
 
 /* 32 of the 64 rows. */
-static inline void blend_half(const struct blend_where *at, __m256i threshold, __m256i fail_leaves, const uint8_t *ranks, uint8_t *places)
+static inline void blend_half(struct blend_where at, __m256i threshold, __m256i fail_leaves, const uint8_t *ranks, uint8_t *places)
 {
-    __m256i rank = _mm256_load_si256((const void *)ranks);
+    __m256i rank = _mm256_load_si256((const void *)(ranks + at.column));
     __m256i pass = _mm256_cmpeq_epi8(_mm256_max_epu8(rank, threshold), rank);
-    __m256i from_fail = _mm256_load_si256((const void *)(places + at->fail));
-    __m256i from_pass = _mm256_add_epi8(_mm256_load_si256((const void *)(places + at->pass)), fail_leaves);
-    _mm256_store_si256((void *)(places + at->to), _mm256_blendv_epi8(from_fail, from_pass, pass));
+    __m256i from_fail = _mm256_load_si256((const void *)(places + at.fail));
+    __m256i from_pass = _mm256_add_epi8(_mm256_load_si256((const void *)(places + at.pass)), fail_leaves);
+    _mm256_store_si256((void *)(places + at.to), _mm256_blendv_epi8(from_fail, from_pass, pass));
 }
 
 static inline void blend_step(const struct blend_step *step, const uint8_t *ranks, uint8_t *places)
 {
-    const struct blend_where *at = &blend_wheres[step->where >> 9];
-    const uint8_t *column = ranks + 64 * (step->where & 511u);
+    struct blend_where at = blend_where(step);
     __m256i threshold = _mm256_set1_epi8((char)step->threshold), fail_leaves = _mm256_set1_epi8((char)step->fail_leaves);
-    blend_half(at, threshold, fail_leaves, column, places);
-    blend_half(at, threshold, fail_leaves, column + 32, places + 32);
+    blend_half(at, threshold, fail_leaves, ranks, places);
+    blend_half(at, threshold, fail_leaves, ranks + 32, places + 32);
 }
 
 /* Brings the leaf numbers that 64 rows come to into the first place of each tree of the group. */

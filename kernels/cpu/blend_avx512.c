@@ -11,11 +11,11 @@ struct work {
 
 static inline void blend_step(const struct blend_step *step, const uint8_t *ranks, uint8_t *places)
 {
-    const struct blend_where *at = &blend_wheres[step->where >> 9];
-    __m512i rank = _mm512_load_si512(ranks + 64 * (step->where & 511u));
+    struct blend_where at = blend_where(step);
+    __m512i rank = _mm512_load_si512(ranks + at.column);
     __mmask64 pass = _mm512_cmpge_epu8_mask(rank, _mm512_set1_epi8((char)step->threshold));
-    __m512i fail_leaves = _mm512_set1_epi8((char)step->fail_leaves), from_pass = _mm512_load_si512(places + at->pass);
-    _mm512_store_si512(places + at->to, _mm512_mask_add_epi8(_mm512_load_si512(places + at->fail), pass, from_pass, fail_leaves));
+    __m512i fail_leaves = _mm512_set1_epi8((char)step->fail_leaves), from_pass = _mm512_load_si512(places + at.pass);
+    _mm512_store_si512(places + at.to, _mm512_mask_add_epi8(_mm512_load_si512(places + at.fail), pass, from_pass, fail_leaves));
 }
 
 /* Brings the leaf numbers that 64 rows come to into the first place of each tree of the group. */

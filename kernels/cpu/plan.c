@@ -113,14 +113,14 @@ static uint32_t depth_of(const struct forest *forest)
     return depth;
 }
 
-/* The deepest crown that at most three quarters of the leaves pay for: a full one has as many exits. */
+/* The deepest crown that three fifths of the leaves pay for: a full one has as many exits. */
 static uint32_t crown_depth_max(const struct forest *forest)
 {
     uint64_t leaves = 0;
     for (uint32_t t = 0; t < forest->tree_count; t++)
         leaves += forest->trees[t].leaves;
-    uint32_t depth = 3;
-    while (depth < CROWN_DEPTH_MAX && (uint64_t)forest->tree_count * 4 << (depth + 1) <= leaves * 3)
+    uint32_t depth = 2;
+    while (depth < CROWN_DEPTH_MAX && (uint64_t)forest->tree_count * 5 << (depth + 1) <= leaves * 3)
         depth++;
     return depth;
 }
