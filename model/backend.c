@@ -9,6 +9,15 @@ enum status engine_open(const struct backend *backend, struct engine *out, struc
     return backend->open(&out->context, err);
 }
 
+enum status engine_configure(const struct engine *engine, const char *options, struct error *err)
+{
+    if (*options == '\0')
+        return STATUS_OK;
+    if (!engine->backend->configure)
+        return error_set(err, STATUS_USAGE, "engine %s takes no options, and was given '%s'", engine->backend->name, options);
+    return engine->backend->configure(engine->context, options, err);
+}
+
 void engine_close(struct engine *engine)
 {
     if (!engine->backend)
@@ -38,6 +47,11 @@ enum status engine_submit(const struct engine *engine, const struct prepared *pr
 unsigned engine_poll(const struct engine *engine)
 {
     return engine->backend->poll ? engine->backend->poll(engine->context) : 0;
+}
+
+int64_t engine_due_ns(const struct engine *engine)
+{
+    return engine->backend->due ? engine->backend->due(engine->context) : 0;
 }
 
 void engine_limits(const struct engine *engine, const struct prepared *prepared, struct backend_limits *out)

@@ -48,12 +48,14 @@ struct backend {
     const char *name; /* "reference", "cpu", "cuda" */
     const char *summary;
     enum status (*open)(void **context, struct error *err);
+    enum status (*configure)(void *context, const char *options, struct error *err); /* optional: takes none */
     void (*close)(void *context);
     enum status (*prepare)(void *context, const struct model *model, struct prepared **out, struct error *err);
     void (*release)(void *context, struct prepared *prepared);
     enum status (*submit)(void *context, const struct prepared *prepared, struct batch *batch);
     void (*limits)(void *context, const struct prepared *prepared, struct backend_limits *out);
     unsigned (*poll)(void *context);                                      /* optional: 0; completions delivered */
+    int64_t (*due)(void *context);                                        /* optional: 0; see engine_due_ns */
     void (*describe)(void *context, const struct prepared *prepared, struct buf *out); /* optional: lines "key: value" */
 };
 
@@ -63,11 +65,15 @@ struct engine {
 };
 
 MUST_USE enum status engine_open(const struct backend *backend, struct engine *out, struct error *err);
+/* Options in the backend's own words, "" for none; after open, before prepare. STATUS_USAGE: it has no such option. */
+MUST_USE enum status engine_configure(const struct engine *engine, const char *options, struct error *err);
 void engine_close(struct engine *engine);
 MUST_USE enum status engine_prepare(const struct engine *engine, const struct model *model, struct prepared **out, struct error *err);
 void engine_release(const struct engine *engine, struct prepared *prepared);
 /* STATUS_OK: accepted, done is or will be called. STATUS_BUSY: nothing free, not accepted. CHECKs n against the limit. */
 MUST_USE enum status engine_submit(const struct engine *engine, const struct prepared *prepared, struct batch *batch);
 unsigned engine_poll(const struct engine *engine);
+/* When a poll can deliver something at the earliest (monotonic); 0: it does not know, INT64_MAX: nothing is in flight. */
+int64_t engine_due_ns(const struct engine *engine);
 void engine_limits(const struct engine *engine, const struct prepared *prepared, struct backend_limits *out);
 void engine_describe(const struct engine *engine, const struct prepared *prepared, struct buf *out);
