@@ -170,7 +170,9 @@ static void note_blocked(struct run *run, int64_t now_ns)
         return;
     if (waiting > run->out->deepest)
         run->out->deepest = waiting;
-    timeline_waiting(&run->out->timeline, (double)(now_ns - run->counted_ns) / 1e9, waiting);
+    /* The timeline ends with the schedule: who still waits then belongs to its last row. */
+    int64_t at_ns = now_ns < run->last_due_ns ? now_ns : run->last_due_ns;
+    timeline_waiting(&run->out->timeline, (double)(at_ns - run->counted_ns) / 1e9, waiting);
 }
 
 /* Sends what is due and has a connection. Returns the moment to look again. */
