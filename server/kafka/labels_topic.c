@@ -167,6 +167,8 @@ static enum status make_conf(const struct settings *settings, rd_kafka_conf_t **
 
 static enum status check(const struct settings *settings, struct error *err)
 {
+    if (!wanted(settings))
+        return STATUS_OK;
     rd_kafka_conf_t *conf = NULL;
     enum status status = make_conf(settings, &conf, err);
     if (status == STATUS_OK)

@@ -36,6 +36,14 @@ def test_golden_writes_what_verify_accepts(tmp_path):
     assert result.code == 0 and "50 golden rows" in result.out, result
 
 
+def test_new_rows_are_written_whatever_the_old_ones_say(tmp_path):
+    def change(rows):
+        rows[0]["score"] /= 2
+
+    made = run("model", "golden", bundle(tmp_path, change), input=run("gen", "--transactions", "5").out)
+    assert made.code == 0 and len(made.out.splitlines()) == 5, made
+
+
 def test_a_score_that_differs_in_its_last_digit_refuses_the_bundle_everywhere(tmp_path):
     def change(rows):
         text = repr(rows[4]["score"])

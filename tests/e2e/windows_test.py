@@ -236,6 +236,7 @@ def test_the_server_gives_what_the_file_gives_and_counts_a_retry_once(bundle, tm
 def test_golden_rows_go_through_windows_in_order(bundle, tmp_path):
     rows, _ = history(200, seed=8)
     made = run("model", "golden", bundle, input=text(rows))
+    assert "these rows span" in run("model", "golden", bundle, input=text(rows[:2])).err
     assert made.code == 0, made
     try:
         (bundle / "golden.jsonl").write_text(made.out)
