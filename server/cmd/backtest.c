@@ -15,6 +15,7 @@
 #include "server/backtest/report.h"
 #include "server/cmd/args.h"
 #include "server/cmd/lines.h"
+#include "server/cmd/past_warnings.h"
 #include "server/labels/label_file.h"
 #include "server/offline.h"
 #include "server/progress.h"
@@ -38,7 +39,7 @@ struct backtest {
     FILE *scores;             /* NULL: not wanted */
     int card, amount;         /* fields; -1: none */
     int64_t from_us, until_us; /* what is measured; all is scored */
-    uint64_t rows, unlabelled, not_scored;
+    uint64_t rows, outside, unlabelled, not_scored; /* lines; of them outside from_us to until_us … */
     struct progress progress;
 };
 
@@ -85,9 +86,11 @@ static enum status write_score(struct backtest *b, const struct txn *txn, bool f
 static enum status note(struct backtest *b, const struct txn *txn, struct error *err)
 {
     const struct value *values = txn->input.values;
-    enum label_truth truth = label_file_truth(&b->labels, values[schema_id(txn->bundle->schema)].text);
-    if (txn->input.time_us < b->from_us || txn->input.time_us >= b->until_us)
+    enum label_truth truth = label_file_meet(&b->labels, values[schema_id(txn->bundle->schema)].text);
+    if (txn->input.time_us < b->from_us || txn->input.time_us >= b->until_us) {
+        b->outside++;
         return STATUS_OK;
+    }
     if (txn->outcome != OUTCOME_SCORED || isnan(txn->verdict.score)) {
         b->not_scored++;
         return STATUS_OK;
@@ -161,6 +164,16 @@ static enum status score_all(struct backtest *b, struct error *err)
     }
     progress_end(&b->progress, b->rows);
     return status;
+}
+
+/* The past that was scored is worth a report. */
+static enum status check_scored(const struct backtest *b, struct error *err)
+{
+    past_warnings("backtest", b->offline.history, &b->labels, b->rows);
+    if (b->outcomes.count > 0)
+        return STATUS_OK;
+    return error_set(err, STATUS_INVALID, "no transaction to measure: of %llu lines %llu lie outside --from and --until, %llu could not be scored, %llu have no label",
+                     (unsigned long long)b->rows, (unsigned long long)b->outside, (unsigned long long)b->not_scored, (unsigned long long)b->unlabelled);
 }
 
 static enum status prepare(struct backtest *b, const struct parts *parts, struct error *err)
@@ -244,6 +257,8 @@ static int run(const struct parts *parts, const struct options *options)
     enum status status = prepare(&b, parts, &err);
     if (status == STATUS_OK)
         status = score_all(&b, &err);
+    if (status == STATUS_OK)
+        status = check_scored(&b, &err);
     if (status == STATUS_OK)
         status = report(&b, &err);
     status = close_backtest(&b, status, &err);

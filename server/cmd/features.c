@@ -15,6 +15,7 @@
 #include "server/cmd/args.h"
 #include "server/cmd/features_command.h"
 #include "server/cmd/lines.h"
+#include "server/cmd/past_warnings.h"
 #include "server/labels/label_file.h"
 #include "server/progress.h"
 #include "server/state_options.h"
@@ -101,6 +102,7 @@ static void write_number(struct buf *out, double value)
 static void write_row(struct table *t, const struct transaction *tx)
 {
     struct span id = tx->values[schema_id(t->bundle->schema)].text;
+    (void)label_file_meet(&t->labels, id); /* to tell at the end which labels have no transaction */
     plan_run(t->bundle->plan, tx, NUMBER_F64, t->row);
     write_text(&t->text, id.data, id.len);
     for (size_t i = 0; i < t->bundle->features; i++)
@@ -221,6 +223,8 @@ static enum status run(const struct bundle *bundle, const char *in, const char *
         status = write_table(t, err);
         progress_end(&t->progress, t->rows);
     }
+    if (status == STATUS_OK)
+        past_warnings("features", t->history, &t->labels, t->rows);
     close_table(t);
     return status;
 }

@@ -238,8 +238,19 @@ void label_file_tell(struct label_file *file, struct state *state, int64_t time_
     }
 }
 
-enum label_truth label_file_truth(const struct label_file *file, struct span id)
+enum label_truth label_file_meet(struct label_file *file, struct span id)
 {
     uint32_t at = file->places ? file->places[place_of(file, id)] : 0;
-    return at == 0 ? TRUTH_UNKNOWN : file->entries[at - 1].fraud ? TRUTH_FRAUD : TRUTH_HONEST;
+    if (at == 0)
+        return TRUTH_UNKNOWN;
+    file->entries[at - 1].met = true;
+    return file->entries[at - 1].fraud ? TRUTH_FRAUD : TRUTH_HONEST;
+}
+
+size_t label_file_unmet(const struct label_file *file)
+{
+    size_t unmet = 0;
+    for (size_t i = 0; i < file->count; i++)
+        unmet += !file->entries[file->places[place_of(file, id_of(file, &file->entries[i]))] - 1].met;
+    return unmet;
 }

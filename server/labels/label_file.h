@@ -26,6 +26,7 @@ struct label_entry {
     size_t id; /* offset in ids */
     uint32_t id_len;
     bool fraud;
+    bool met; /* of the last label of an id: its transaction has come */
 };
 
 enum label_truth { TRUTH_UNKNOWN, TRUTH_HONEST, TRUTH_FRAUD };
@@ -38,5 +39,8 @@ void label_file_free(struct label_file *file);
 /* Tells the state the labels with a time up to and with time_us that it has not been told yet. An empty file tells nothing. */
 void label_file_tell(struct label_file *file, struct state *state, int64_t time_us);
 
-/* What a transaction turned out to be in the end: its label with the latest time, of equal ones the last in the file. */
-enum label_truth label_file_truth(const struct label_file *file, struct span id);
+/* What a transaction that has come turned out to be in the end: its label with the latest time, of equal ones the last in the
+ * file. */
+enum label_truth label_file_meet(struct label_file *file, struct span id);
+/* Labels of transactions that have not come. */
+size_t label_file_unmet(const struct label_file *file);

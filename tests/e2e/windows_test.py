@@ -186,6 +186,35 @@ def test_backtest_prints_tables_and_refuses_what_is_wrong(bundle, tmp_path):
     assert run("backtest", "--bundle", bundle).code == 2
 
 
+@pytest.mark.parametrize("command", ["features", "backtest"])
+def test_a_past_that_is_not_the_one_meant_is_told(bundle, tmp_path, command):
+    rows, labels = history(500, seed=9)
+    file, late, unmet = tmp_path / "labels.jsonl", r"(\d+) of 500 transactions were late .*: sort the file by time", "belong to no transaction"
+    file.write_text(text(labels))
+    options = [command, "--bundle", bundle, "--labels", file]
+    result = run(*options, input=text(rows))
+    assert result.code == 0 and result.err == "", result
+    result = run(*options, input=text(reversed(rows)))
+    assert result.code == 0 and unmet not in result.err, result
+    assert int(re.search(rf"assay {command}: {late}", result.err)[1]) > 250, result
+    stray = [{**e, "transaction_id": "no such"} for e in labels[:7]]
+    file.write_text(text(labels + stray))
+    result = run(*options, input=text(rows))
+    assert result.code == 0 and result.err == f"assay {command}: 7 of {len(labels) + 7} labels {unmet} of the file\n", result
+
+
+def test_backtest_refuses_to_measure_nothing(bundle, tmp_path):
+    rows, labels = history(50, seed=10)
+    (tmp_path / "labels.jsonl").write_text(text(labels))
+    options = ["backtest", "--bundle", bundle, "--labels", tmp_path / "labels.jsonl"]
+    result = run(*options, "--from", "2100-01-01", input=text(rows) + "oops\n")
+    assert result.code == 1 and result.out == "", result
+    assert "no transaction to measure: of 51 lines 50 lie outside --from and --until, 1 could not be scored, 0 have no label" in result.err, result
+    (tmp_path / "labels.jsonl").write_text("")
+    result = run(*options, "--labelled", input=text(rows))
+    assert result.code == 1 and "50 have no label" in result.err, result
+
+
 def test_a_line_that_is_no_transaction_is_left_out_of_the_table(bundle):
     result = run("features", "--bundle", bundle, input='{"tx_id":"a,\\"b","ts":5,"amount":1}\noops\n')
     assert result.code == 1 and "line 2: offset 0: not valid JSON" in result.err, result
