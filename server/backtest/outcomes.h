@@ -15,6 +15,7 @@ struct outcome_row {
     double amount; /* its value; 0 where it has none */
     uint32_t card; /* any number that tells cards apart; NO_CARD: it has none */
     int32_t day;   /* days since 1970-01-01 UTC */
+    uint32_t second; /* of the day */
     bool fraud;
 };
 

@@ -109,7 +109,7 @@ static void plot_alerts(const struct backtest_report *r, struct buf *out)
     struct panel p = begin(out, 1, "caught by alerts a day", "alerts a day");
     p.logarithmic = true;
     p.low = 1;
-    p.high = fmax(10, (double)q->count / (double)q->days);
+    p.high = fmax(10, (double)q->count / q->days);
     for (double x = 1; x <= p.high; x *= 10)
         tick(&p, x);
     for (int value = 0; value <= 1; value++) {
@@ -119,7 +119,7 @@ static void plot_alerts(const struct backtest_report *r, struct buf *out)
         for (size_t i = 0; i < POINTS_MAX; i++) {
             for (size_t until = alerts_at(q, i); at < until && at < q->count; at++)
                 caught += q->ranked[at].fraud ? (value ? q->ranked[at].amount : 1) : 0;
-            point(&p, fmax(p.low, (double)at / (double)q->days), caught / all);
+            point(&p, fmax(p.low, (double)at / q->days), caught / all);
         }
         close_line(out);
     }

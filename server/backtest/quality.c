@@ -93,6 +93,39 @@ static void measure_calibration(struct quality *q)
     q->brier = error / (double)q->count;
 }
 
+/*
+ * The time spanned, and which days count in the mean: a first day that begins after noon or a last one that ends before it is
+ * too short to have a day's frauds among its cards. by_day is there, rows[count] in any order.
+ */
+static void measure_time(struct quality *q, const struct outcome_row *rows)
+{
+    enum { DAY = 86400 };
+    struct quality_day *head = &q->by_day[0], *tail = &q->by_day[q->day_count - 1];
+    uint32_t begin = DAY, end = 0;
+    for (size_t i = 0; i < q->count; i++) {
+        if (rows[i].day == head->day && rows[i].second < begin)
+            begin = rows[i].second;
+        if (rows[i].day == tail->day && rows[i].second > end)
+            end = rows[i].second;
+    }
+    q->days = fmax(1, (double)tail->day - head->day + ((double)end - begin) / DAY);
+    bool short_head = DAY - begin < DAY / 2, short_tail = end < DAY / 2;
+    if (q->day_count <= (size_t)short_head + short_tail)
+        return;
+    head->in_mean = !short_head;
+    tail->in_mean = !short_tail;
+}
+
+static double mean_card_precision(const struct quality *q)
+{
+    double sum = 0, days = 0;
+    for (size_t i = 0; i < q->day_count; i++) {
+        sum += q->by_day[i].in_mean ? q->by_day[i].card_precision : 0;
+        days += q->by_day[i].in_mean;
+    }
+    return sum / days;
+}
+
 /* A day's cards, and those found before it; all lists of numbers. */
 struct cards {
     uint32_t *found; /* [found_count] sorted: compromised cards that were looked at on an earlier day */
@@ -140,17 +173,17 @@ static void measure_day(struct quality_day *day, const struct outcome_row *rows,
 
 static void measure_days(struct quality *q, const struct outcome_row *rows, size_t top, struct cards *cards)
 {
-    double sum = 0;
     for (size_t from = 0, to; from < q->count; from = to) {
         to = from;
         while (to < q->count && rows[to].day == rows[from].day)
             to++;
         struct quality_day *day = &q->by_day[q->day_count++];
-        *day = (struct quality_day){.day = rows[from].day};
+        *day = (struct quality_day){.day = rows[from].day, .in_mean = true};
         measure_day(day, rows + from, to - from, top, cards);
-        sum += day->card_precision;
     }
-    q->card_precision = sum / (double)q->day_count;
+    if (q->count > 0)
+        measure_time(q, rows);
+    q->card_precision = mean_card_precision(q);
 }
 
 static enum status measure_cards(struct quality *q, struct outcome_row *rows, struct outcome_row *scratch, size_t top, struct error *err)
@@ -162,7 +195,6 @@ static enum status measure_cards(struct quality *q, struct outcome_row *rows, st
         cards = rows[i].card != NO_CARD && rows[i].card >= cards ? rows[i].card + 1 : cards;
         days += i > 0 && rows[i].day != rows[i - 1].day;
     }
-    q->days = q->count ? (size_t)(rows[q->count - 1].day - rows[0].day) + 1 : 0;
     struct cards found = {.found = malloc(((size_t)cards + 1) * sizeof *found.found), .seen = calloc((size_t)cards + 1, 1)};
     q->by_day = malloc((days + 1) * sizeof *q->by_day);
     bool room = found.found && found.seen && q->by_day;
@@ -218,7 +250,7 @@ struct quality_at quality_at(const struct quality *quality, double threshold)
     }
     at.precision = (double)at.hits / (double)at.alerts;
     at.recall = (double)at.hits / (double)quality->frauds;
-    at.alerts_a_day = (double)at.alerts / (double)quality->days;
+    at.alerts_a_day = (double)at.alerts / quality->days;
     at.value_caught = value / quality->fraud_value;
     return at;
 }

@@ -31,11 +31,13 @@ struct quality_day {
     size_t rows, frauds;
     size_t compromised; /* cards with a fraud on that day, not found on an earlier one */
     double card_precision;
+    bool in_mean; /* false: the first or last day, of which transactions cover less than half */
 };
 
 struct quality {
     struct outcome_row *ranked; /* [count] best score first; equal scores as they came; owned */
-    size_t count, frauds, days; /* days: from the first to the last with a transaction, both counted */
+    size_t count, frauds;
+    double days; /* from the first transaction to the last, at least 1; 0 without transactions */
     double value, fraud_value;
     double auc, average_precision; /* NaN where there are no frauds, or nothing else */
     double brier;                  /* mean squared error of the score; NaN where scores are no probabilities */
@@ -43,7 +45,7 @@ struct quality {
     struct quality_bin bins[QUALITY_BINS]; /* where they are */
     struct quality_day *by_day;    /* [day_count] days with transactions, in order; owned */
     size_t day_count;
-    double card_precision;         /* the mean of the days' */
+    double card_precision;         /* the mean of the days that are in_mean; where none would be, of all */
 };
 
 /* Measures rows[n]; top: how many cards can be looked at in a day (100). Fails with STATUS_NO_MEMORY. Free with

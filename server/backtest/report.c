@@ -51,6 +51,12 @@ static void write_date(struct buf *out, int32_t day)
     buf_format(out, "%04lld-%02d-%02d", (long long)date.year, date.month, date.day);
 }
 
+/* A first or last day is not in the mean. */
+static bool has_short_day(const struct quality *q)
+{
+    return q->day_count > 0 && (!q->by_day[0].in_mean || !q->by_day[q->day_count - 1].in_mean);
+}
+
 static void write_summary(const struct backtest_report *r, struct buf *out)
 {
     const struct quality *q = r->quality;
@@ -73,7 +79,8 @@ static void write_summary(const struct backtest_report *r, struct buf *out)
     write_share(out, "  average precision   %s\n", q->average_precision);
     if (q->probabilities)
         buf_format(out, "  Brier score         %.5f\n", q->brier);
-    buf_format(out, "  card precision@%-4zu %.3f   the mean of the days below\n", r->top, q->card_precision);
+    buf_format(out, "  card precision@%-4zu %.3f   the mean of the days below%s\n", r->top, q->card_precision,
+               has_short_day(q) ? " but those marked *, of which transactions cover less than half" : "");
 }
 
 static void write_at(struct buf *out, const struct quality_at *at)
@@ -103,7 +110,7 @@ static void write_budgets(const struct backtest_report *r, struct buf *out)
     const struct quality *q = r->quality;
     buf_string(out, "\n  at most a day  threshold    alerts     a day  precision  recall  value caught\n");
     for (size_t i = 0; i < BACKTEST_BUDGETS; i++) {
-        double threshold = quality_threshold_for(q, (size_t)(backtest_budgets[i] * (double)q->days));
+        double threshold = quality_threshold_for(q, (size_t)(backtest_budgets[i] * q->days));
         struct quality_at at = quality_at(q, threshold);
         buf_format(out, "  %13.4g  ", backtest_budgets[i]);
         buf_format(out, isinf(threshold) ? "        -" : "%9.4g", threshold);
@@ -132,7 +139,7 @@ static void write_days(const struct backtest_report *r, struct buf *out)
         const struct quality_day *day = &r->quality->by_day[i];
         buf_string(out, "  ");
         write_date(out, day->day);
-        buf_format(out, " %13zu %9zu %18zu %19.3f\n", day->rows, day->frauds, day->compromised, day->card_precision);
+        buf_format(out, " %13zu %9zu %18zu %19.3f%s\n", day->rows, day->frauds, day->compromised, day->card_precision, day->in_mean ? "" : " *");
     }
 }
 

@@ -33,8 +33,10 @@ static void write_summary(const struct backtest_report *r, struct buf *out)
     buf_json_string(out, r->bundle->name, strlen(r->bundle->name));
     buf_string(out, ",\"version\":");
     buf_json_string(out, r->bundle->version, strlen(r->bundle->version));
-    buf_format(out, ",\"transactions\":%zu,\"frauds\":%zu,\"days\":%zu,\"unlabelled\":%llu,\"not_scored\":%llu,", q->count, q->frauds, q->days,
+    buf_format(out, ",\"transactions\":%zu,\"frauds\":%zu,\"unlabelled\":%llu,\"not_scored\":%llu,", q->count, q->frauds,
                (unsigned long long)r->unlabelled, (unsigned long long)r->not_scored);
+    member(out, "days", q->days);
+    buf_char(out, ',');
     member(out, "auc", q->auc);
     buf_char(out, ',');
     member(out, "average_precision", q->average_precision);
@@ -57,7 +59,7 @@ static void write_tables(const struct backtest_report *r, struct buf *out)
     }
     buf_string(out, "],\"budgets\":[");
     for (size_t i = 0; i < BACKTEST_BUDGETS; i++) {
-        struct quality_at at = quality_at(q, quality_threshold_for(q, (size_t)(backtest_budgets[i] * (double)q->days)));
+        struct quality_at at = quality_at(q, quality_threshold_for(q, (size_t)(backtest_budgets[i] * q->days)));
         buf_format(out, "%s{\"a_day\":%g,\"at\":", i ? "," : "", backtest_budgets[i]);
         write_at(out, &at);
         buf_char(out, '}');
@@ -82,7 +84,7 @@ void backtest_json(const struct backtest_report *report, struct buf *out)
         buf_format(out, "%s{\"day\":\"%04lld-%02d-%02d\",\"transactions\":%zu,\"frauds\":%zu,\"compromised\":%zu,", i ? "," : "",
                    (long long)date.year, date.month, date.day, day->rows, day->frauds, day->compromised);
         member(out, "card_precision", day->card_precision);
-        buf_char(out, '}');
+        buf_format(out, ",\"in_mean\":%s}", day->in_mean ? "true" : "false");
     }
     buf_string(out, "]}\n");
 }

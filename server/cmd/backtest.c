@@ -20,7 +20,7 @@
 #include "server/offline.h"
 #include "server/progress.h"
 
-enum { EVICT_ROWS = 1 << 16 };
+enum { EVICT_ROWS = 1 << 16, DAY_S = 86400 };
 
 struct options {
     const char *dir, *labels, *in, *engine, *from, *until, *card, *amount, *plot, *scores;
@@ -98,8 +98,9 @@ static enum status note(struct backtest *b, const struct txn *txn, struct error 
     b->unlabelled += truth == TRUTH_UNKNOWN;
     if (truth == TRUTH_UNKNOWN && b->options->labelled)
         return STATUS_OK;
-    struct outcome_row row = {.score = txn->verdict.score, .fraud = truth == TRUTH_FRAUD, .card = NO_CARD,
-                              .day = (int32_t)calendar_days((double)txn->input.time_us / 1e6)};
+    double seconds = floor((double)txn->input.time_us / 1e6);
+    struct outcome_row row = {.score = txn->verdict.score, .fraud = truth == TRUTH_FRAUD, .card = NO_CARD, .day = (int32_t)calendar_days(seconds)};
+    row.second = (uint32_t)(seconds - (double)row.day * DAY_S);
     double amount = b->amount >= 0 ? values[b->amount].number : (double)NAN;
     row.amount = isfinite(amount) ? amount : 0;
     if (b->card >= 0 && values[b->card].text.data) {

@@ -152,6 +152,11 @@ def test_backtest_measures_what_it_scored_and_sees_no_future(bundle, tmp_path):
     assert (report["transactions"], report["frauds"], report["unlabelled"]) == (3000, len(frauds), 3000 - len(truth))
     at = next(a for a in report["thresholds"] if a["threshold"] == 0.6)
     assert at["alerts"] == sum(float(r["score"]) >= 0.6 for r in got)
+    assert report["days"] == pytest.approx((rows[-1]["ts"] - rows[0]["ts"]) / DAY) and at["alerts_a_day"] == pytest.approx(at["alerts"] / report["days"])
+    days = report["by_day"]
+    assert [d["in_mean"] for d in days] == [rows[0]["ts"] % DAY <= DAY / 2, *[True] * (len(days) - 2), rows[-1]["ts"] % DAY >= DAY / 2]
+    in_mean = [d["card_precision"] for d in days if d["in_mean"]]
+    assert report["card_precision"] == pytest.approx(sum(in_mean) / len(in_mean))
     svg = plot.read_text()
     assert svg.startswith("<svg") and svg.count("<polyline") >= 4 and "nan" not in svg
     # A part is measured with the windows of the whole, and later labels change no score.
@@ -175,6 +180,10 @@ def test_backtest_prints_tables_and_refuses_what_is_wrong(bundle, tmp_path):
     assert result.code == 0 and "1 could not be scored and are left out" in result.out, result
     for heading in ("AUC ", "average precision", "card precision@100", "threshold    alerts", "at most a day", "share of frauds", "compromised"):
         assert heading in result.out, result
+    short = [rows[0]["ts"] % DAY > DAY / 2, rows[-1]["ts"] % DAY < DAY / 2]
+    days = result.out.splitlines()[-len({r["ts"] // DAY for r in rows}):]
+    assert any(short) and [day.endswith(" *") for day in days] == [short[0], *[False] * (len(days) - 2), short[1]], result
+    assert "the mean of the days below but those marked *, of which transactions cover less than half" in result.out, result
     for content, message in (("transaction_id,fraud\n1,1\n", "labels.csv:1: the heading has no column 'time'"),
                              ("transaction_id,fraud,time\n1,maybe,5\n", "labels.csv:2: fraud is 0, 1, true or false"),
                              ("transaction_id,fraud,time\n1,1,soon\n", "labels.csv:2: time is no number"),

@@ -72,18 +72,45 @@ static void one_class_has_no_auc(void **state)
 static void card_precision_by_hand(void **state)
 {
     (void)state;
-    const struct outcome_row rows[] = {
+    struct outcome_row rows[] = {
         {.score = 0.2, .card = 1, .day = 1, .fraud = true}, {.score = 0.9, .card = 1, .day = 1}, {.score = 0.8, .card = 2, .day = 1},
         {.score = 0.7, .card = 3, .day = 1},                {.score = 1.0, .card = 1, .day = 3, .fraud = true},
         {.score = 0.6, .card = 3, .day = 3},                {.score = 0.5, .card = 4, .day = 3, .fraud = true},
         {.score = 0.4, .card = 5, .day = 3, .fraud = true}, {.score = 2.0, .card = NO_CARD, .day = 3, .fraud = true},
     };
-    struct quality q = measured(rows, sizeof rows / sizeof *rows, 2);
+    const size_t n = sizeof rows / sizeof *rows;
+    rows[n - 1].second = 64800;
+    struct quality q = measured(rows, n, 2);
     assert_int_equal(q.day_count, 2);
-    assert_int_equal(q.days, 3);
+    assert_true(near(q.days, 2.75)); /* from midnight to 18:00 of the third day */
     assert_true(near(q.by_day[0].card_precision, 0.5) && q.by_day[0].compromised == 1);
     assert_true(near(q.by_day[1].card_precision, 0.5) && q.by_day[1].compromised == 2);
     assert_true(near(q.card_precision, 0.5));
+    quality_free(&q);
+}
+
+/* The cards' precision by day: 1, 0, 1; the first and the last day cover half a day, then a second less. */
+static void a_short_first_or_last_day_is_not_in_the_mean(void **state)
+{
+    (void)state;
+    struct outcome_row rows[] = {{.card = 1, .day = 1, .second = 43200, .fraud = true}, {.card = 2, .day = 2}, {.card = 3, .day = 3, .second = 43200, .fraud = true}};
+    struct quality q = measured(rows, 3, 1);
+    assert_true(near(q.days, 2) && near(q.card_precision, 2. / 3));
+    quality_free(&q);
+    rows[2].second--;
+    q = measured(rows, 3, 1);
+    assert_true(q.by_day[0].in_mean && q.by_day[1].in_mean && !q.by_day[2].in_mean && near(q.card_precision, 0.5));
+    quality_free(&q);
+    rows[0].second++;
+    q = measured(rows, 3, 1);
+    assert_true(!q.by_day[0].in_mean && near(q.card_precision, 0));
+    quality_free(&q);
+    rows[1] = rows[0]; /* nothing but short days: better than none */
+    q = measured(rows, 3, 1);
+    assert_true(q.day_count == 2 && q.by_day[0].in_mean && q.by_day[1].in_mean && near(q.card_precision, 1));
+    quality_free(&q);
+    q = measured(rows, 1, 1);
+    assert_true(near(q.days, 1) && near(q.card_precision, 1));
     quality_free(&q);
 }
 
@@ -171,7 +198,7 @@ static void definitions_hold_on_random_rows(void **state)
         for (int i = 0; i < ROWS; i++) {
             bool fraud = draw(10) == 0;
             rows[i] = (struct outcome_row){.score = draw(15) + (fraud ? draw(6) : 0), .amount = draw(1000), .card = draw(CARDS),
-                                           .day = i < DAYS ? i : (int32_t)draw(DAYS), .fraud = fraud};
+                                           .day = i < DAYS ? i : (int32_t)draw(DAYS), .second = 43200, .fraud = fraud};
         }
         struct quality q = measured(rows, ROWS, 5);
         assert_true(near(q.auc, pairs_in_order(rows)));
@@ -206,6 +233,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(examples_of_scikit_learn),       cmocka_unit_test(one_class_has_no_auc),        cmocka_unit_test(card_precision_by_hand),
         cmocka_unit_test(definitions_hold_on_random_rows), cmocka_unit_test(alerts_are_held_to_a_budget),
+        cmocka_unit_test(a_short_first_or_last_day_is_not_in_the_mean),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
