@@ -16,6 +16,19 @@ static const struct function functions[] = {
 };
 enum { FUNCTION_COUNT = sizeof functions / sizeof *functions };
 
+/* What SQL and data frames call a function that has another name here; NULL for any other word. */
+static const char *synonym(const char *word)
+{
+    static const char *const synonyms[][2] = {
+        {"avg", "mean"},         {"average", "mean"},            {"stddev", "std"},
+        {"nunique", "distinct"}, {"count_distinct", "distinct"},
+    };
+    for (size_t i = 0; i < sizeof synonyms / sizeof *synonyms; i++)
+        if (strcmp(word, synonyms[i][0]) == 0)
+            return synonyms[i][1];
+    return NULL;
+}
+
 static bool find_function(struct compiler *c, struct token name, const struct function **out)
 {
     struct span text = lexer_text(&c->lexer, name);
@@ -28,7 +41,9 @@ static bool find_function(struct compiler *c, struct token name, const struct fu
     }
     char word[FEATURE_NAME_MAX + 1] = {0};
     memcpy(word, text.data, text.len < FEATURE_NAME_MAX ? text.len : FEATURE_NAME_MAX);
-    const char *near = nearest_word(word, names, FUNCTION_COUNT);
+    const char *near = synonym(word);
+    if (!near)
+        near = nearest_word(word, names, FUNCTION_COUNT);
     if (near)
         return complain(c, name.at, "unknown function '%s'; did you mean '%s'?", word, near);
     return complain(c, name.at, "unknown function '%s'", word);
@@ -233,6 +248,26 @@ static void find_window(struct call *call)
             call->function = &functions[i];
 }
 
+/* `max(amount, 7d)` is a window whose key was forgotten, not the greater of an amount and 604800. */
+static bool check_key(struct compiler *c, const struct call *call)
+{
+    size_t positional = call->count - call->named;
+    if (call->function->kind != KIND_CHAIN || positional < 2)
+        return true;
+    const struct argument *x = call->arguments, *width = x + 1, *end = x + positional;
+    while (width < end && width->operand.kind != OPERAND_ALL && !parse_is_duration(&width->operand))
+        width++;
+    if (width == end)
+        return true;
+    bool brief = x->text.len <= 64; /* a longer x would crowd out what comes behind it */
+    int x_len = brief ? (int)x->text.len : 1, width_len = (int)width->text.len;
+    const char *name = call->function->name, *x_text = brief ? x->text.data : "x", *width_text = width->text.data;
+    if (width->operand.kind == OPERAND_ALL)
+        return complain(c, width->operand.at, "%s over a window needs a key: %s(%.*s, KEY, all)", name, name, x_len, x_text);
+    return complain(c, width->operand.at, "%s over a window needs a key: %s(%.*s, KEY, %.*s); if seconds are meant, write %.15g", name, name,
+                    x_len, x_text, width_len, width_text, width->operand.token.number);
+}
+
 static bool check_names(struct compiler *c, const struct call *call)
 {
     const struct argument *first = &call->arguments[call->count - call->named];
@@ -292,7 +327,7 @@ bool parse_call(struct compiler *c, struct token name, struct operand *out)
     call.arguments = c->arguments + base;
     call.count = c->argument_count - base;
     find_window(&call);
-    bool ok = check_names(c, &call) && check_count(c, &call) && apply(c, &call, out);
+    bool ok = check_key(c, &call) && check_names(c, &call) && check_count(c, &call) && apply(c, &call, out);
     c->argument_count = base;
     return ok;
 }

@@ -114,7 +114,9 @@ bool parse_advance(struct compiler *c);
 bool parse_expression(struct compiler *c, struct operand *out);
 bool parse_subexpression(struct compiler *c, struct operand *out);
 bool parse_expect(struct compiler *c, enum token_kind kind, const char *what);
-/* Refuses an operand that is no number (times are let through where `time_too`). */
+/* A duration as written, 7d, and not something computed with one. */
+bool parse_is_duration(const struct operand *operand);
+/* Refuses an operand that is no number, a duration too (times are let through where `time_too`). */
 bool parse_need_number(struct compiler *c, const struct operand *operand, bool time_too);
 
 /* calls.c: name '(' arguments ')', from the '(' on. */

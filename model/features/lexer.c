@@ -47,6 +47,15 @@ static struct token duration(struct lexer *l, struct token token)
     return token;
 }
 
+/* `7 d`: of words only `and` and `or` may follow a number, so a unit there is a duration torn apart. */
+static bool unit_behind_blank(const struct lexer *l)
+{
+    const char *from = l->text + l->at + strspn(l->text + l->at, " \t\r\n"), *to = from;
+    while (is_letter(*to) || is_digit(*to))
+        to++;
+    return from > l->text + l->at && unit_seconds((struct span){.data = from, .len = (uint32_t)(to - from)}) > 0;
+}
+
 static struct token number(struct lexer *l, uint32_t start)
 {
     struct token token = {.kind = TOKEN_NUMBER, .at = start};
@@ -58,6 +67,8 @@ static struct token number(struct lexer *l, uint32_t start)
         return bad(l, start, "not a number, or too large for a double");
     if (used == 0 || is_digit(after) || after == '.')
         return bad(l, start, "not a number: write it as 12, 0.5 or 1e-3");
+    if (unit_behind_blank(l))
+        return bad(l, start, "no blank belongs within a duration: write 7d, not 7 d");
     return is_letter(after) ? duration(l, token) : token;
 }
 

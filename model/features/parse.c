@@ -49,11 +49,17 @@ bool parse_expect(struct compiler *c, enum token_kind kind, const char *what)
     return complain(c, c->token.at, "%s is needed here", what);
 }
 
+bool parse_is_duration(const struct operand *operand)
+{
+    return operand->kind == OPERAND_NUMBER && operand->token.kind == TOKEN_DURATION;
+}
+
 bool parse_need_number(struct compiler *c, const struct operand *operand, bool time_too)
 {
     switch (operand->kind) {
     case OPERAND_NUMBER:
-        return true;
+        return !parse_is_duration(operand) ||
+               complain(c, operand->at, "a number is needed here, this is a duration; if seconds are meant, write %.15g", operand->token.number);
     case OPERAND_TIME:
         return time_too ||
                complain(c, operand->at, "a number is needed here, this is a time (hour, weekday … give numbers)");
@@ -73,6 +79,12 @@ bool parse_need_number(struct compiler *c, const struct operand *operand, bool t
         break;
     }
     return complain(c, operand->at, "onehot gives several columns: it must be the whole feature");
+}
+
+/* Arithmetic and comparisons take durations, too, as seconds: `time - opened < 30d`. */
+static bool need_quantity(struct compiler *c, const struct operand *operand, bool time_too)
+{
+    return parse_is_duration(operand) || parse_need_number(c, operand, time_too);
 }
 
 /* Which of the numbers and times may be added, subtracted or compared, and what comes of it. */
@@ -129,9 +141,9 @@ static bool apply(struct compiler *c, const struct binary *b, uint32_t at, const
     if (b->level == LEVEL_COMPARE && is_text(l) && is_text(r)) {
         ok = compare_texts(c, b, at, l, r, &result);
     } else {
-        bool times = b->level == LEVEL_COMPARE || b->level == LEVEL_SUM || b->level == LEVEL_PRODUCT;
-        ok = parse_need_number(c, l, times) && parse_need_number(c, r, times) &&
-             check_times(c, b, at, l, r, &result.kind) &&
+        bool logic = b->level == LEVEL_OR || b->level == LEVEL_AND;
+        bool (*need)(struct compiler *, const struct operand *, bool) = logic ? parse_need_number : need_quantity;
+        ok = need(c, l, !logic) && need(c, r, !logic) && check_times(c, b, at, l, r, &result.kind) &&
              value_add(c, at, (struct instruction){.op = (uint16_t)b->op, .a = l->value, .b = r->value}, &result.value);
     }
     *out = result;
@@ -144,7 +156,9 @@ static bool parse_unary(struct compiler *c, enum op op, enum level level, struct
     struct instruction instruction = {.op = (uint16_t)op};
     uint32_t at = c->token.at;
     struct operand operand;
-    if (!parse_advance(c) || !parse_binary(c, level, &operand) || !parse_need_number(c, &operand, false))
+    if (!parse_advance(c) || !parse_binary(c, level, &operand))
+        return false;
+    if (op == OP_NOT ? !parse_need_number(c, &operand, false) : !need_quantity(c, &operand, false))
         return false;
     instruction.a = operand.value;
     *out = (struct operand){.kind = OPERAND_NUMBER, .at = at};

@@ -14,7 +14,7 @@ static const char *const named_arguments[NAMED_COUNT] = {"where", "delay", "prio
 /* A duration in microseconds, from a literal: `7d` and not `604800`, which could be anything. */
 static bool read_duration(struct compiler *c, const struct operand *operand, bool zero_too, int64_t *out)
 {
-    if (operand->kind != OPERAND_NUMBER || operand->token.kind != TOKEN_DURATION)
+    if (!parse_is_duration(operand))
         return complain(c, operand->at, "a duration is needed here: 15m, 12h, 7d%s", zero_too ? "" : ", or all");
     double us = rint(operand->token.number * 1e6);
     if (us > (double)WINDOW_US_MAX)

@@ -82,8 +82,8 @@ static void durations(void **state)
                  {"count(card, 250ms)", 250000},       {"count(card, all)", WINDOW_ALL}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_true(only_window(cases[i].expression).width_us == cases[i].us);
-    assert_true(fixture_value(&fixture, "time - opened == 30d") == 1); /* elsewhere it is seconds */
-    assert_true(fixture_value(&fixture, "15m") == 900);
+    assert_true(fixture_value(&fixture, "time - opened == 30d") == 1); /* compared and computed with, it is seconds */
+    assert_true(fixture_value(&fixture, "1 * 15m") == 900);
 }
 
 static void named_arguments(void **state)
@@ -158,9 +158,52 @@ static void min_and_max_keep_their_other_life(void **state)
 {
     (void)state;
     assert_true(fixture_value(&fixture, "min(amount, 3)") == 3);
-    assert_true(fixture_value(&fixture, "max(amount, 7d)") == 604800);
+    assert_true(fixture_value(&fixture, "max(amount, 604800)") == 604800);
     fixture.windows[0] = 80;
     assert_true(fixture_value(&fixture, "max(amount, max(amount, card, 1d))") == 80);
+}
+
+static void durations_are_no_numbers(void **state)
+{
+    (void)state;
+    refused("max(amount, 7d)", "            ^", "max over a window needs a key: max(amount, KEY, 7d); if seconds are meant, write 604800");
+    refused("min(amount * 2, all)", "                ^", "min over a window needs a key: min(amount * 2, KEY, all)");
+    refused("max(amount, amount, (1098d), where=present)", "                    ^",
+            "max over a window needs a key: max(amount, KEY, (1098d)); if seconds are meant, write 94867200");
+    static const struct {
+        const char *expression, *spot;
+    } days[] = {
+        {"1d", "^"},
+        {"max(1d, amount)", "    ^"},
+        {"clip(amount, 0, 1d)", "                ^"},
+        {"if(present, 1d, 0)", "            ^"},
+        {"sum(1d, card, 1d)", "    ^"},
+        {"lookup(channel, 'web', 1d, 0)", "                       ^"},
+        {"risk(card, 1d, prior=1d)", "                     ^"},
+        {"present and 1d", "            ^"},
+        {"not 1d", "    ^"},
+    };
+    for (size_t i = 0; i < sizeof days / sizeof *days; i++)
+        refused(days[i].expression, days[i].spot, "a number is needed here, this is a duration; if seconds are meant, write 86400");
+    assert_true(fixture_value(&fixture, "max(amount, 2 * 7d)") == 1209600);
+    assert_true(fixture_value(&fixture, "-1d / 12h") == -2);
+    refused("count(card, 7 d)", "            ^", "no blank belongs within a duration: write 7d, not 7 d");
+    assert_true(fixture_value(&fixture, "7 and 1") == 1);
+}
+
+static void names_from_elsewhere(void **state)
+{
+    (void)state;
+    static const char *const habits[][2] = {{"avg", "mean"},          {"average", "mean"},     {"stddev", "std"},
+                                            {"nunique", "distinct"}, {"count_distinct", "distinct"}};
+    for (size_t i = 0; i < sizeof habits / sizeof *habits; i++) {
+        struct buf expression = {0}, want = {0};
+        buf_format(&expression, "%s(amount, card, 7d)", habits[i][0]);
+        buf_format(&want, "unknown function '%s'; did you mean '%s'?", habits[i][0], habits[i][1]);
+        refused(buf_text(&expression), "^", buf_text(&want));
+        buf_free(&expression);
+        buf_free(&want);
+    }
 }
 
 static void what_is_wrong_is_said(void **state)
@@ -217,7 +260,7 @@ int main(void)
         cmocka_unit_test(every_function_is_a_window), cmocka_unit_test(durations),
         cmocka_unit_test(named_arguments),            cmocka_unit_test(inputs_are_kept_once),
         cmocka_unit_test(there_are_limits), cmocka_unit_test(windows_are_asked_once),     cmocka_unit_test(min_and_max_keep_their_other_life),
-        cmocka_unit_test(what_is_wrong_is_said),
+        cmocka_unit_test(durations_are_no_numbers), cmocka_unit_test(names_from_elsewhere), cmocka_unit_test(what_is_wrong_is_said),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
