@@ -14,6 +14,7 @@
 #include "server/backtest/cards.h"
 #include "server/backtest/report.h"
 #include "server/cmd/args.h"
+#include "server/cmd/fields_seen.h"
 #include "server/cmd/lines.h"
 #include "server/cmd/past_warnings.h"
 #include "server/labels/label_file.h"
@@ -40,6 +41,7 @@ struct backtest {
     int card, amount;         /* fields; -1: none */
     int64_t from_us, until_us; /* what is measured; all is scored */
     uint64_t rows, outside, unlabelled, not_scored; /* lines; of them outside from_us to until_us … */
+    struct fields_seen fields;
     struct progress progress;
 };
 
@@ -86,6 +88,7 @@ static enum status write_score(struct backtest *b, const struct txn *txn, bool f
 static enum status note(struct backtest *b, const struct txn *txn, struct error *err)
 {
     const struct value *values = txn->input.values;
+    fields_seen_note(&b->fields, txn->bundle->schema, &txn->input);
     enum label_truth truth = label_file_meet(&b->labels, values[schema_id(txn->bundle->schema)].text);
     if (txn->input.time_us < b->from_us || txn->input.time_us >= b->until_us) {
         b->outside++;
@@ -171,6 +174,7 @@ static enum status score_all(struct backtest *b, struct error *err)
 static enum status check_scored(const struct backtest *b, struct error *err)
 {
     past_warnings("backtest", b->offline.history, &b->labels, b->rows);
+    fields_seen_warn(&b->fields, b->loaded.bundle->schema, "backtest");
     if (b->outcomes.count > 0)
         return STATUS_OK;
     return error_set(err, STATUS_INVALID, "no transaction to measure: of %llu lines %llu lie outside --from and --until, %llu could not be scored, %llu have no label",

@@ -14,6 +14,7 @@
 #include "model/input/number.h"
 #include "server/cmd/args.h"
 #include "server/cmd/features_command.h"
+#include "server/cmd/fields_seen.h"
 #include "server/cmd/lines.h"
 #include "server/cmd/past_warnings.h"
 #include "server/labels/label_file.h"
@@ -34,6 +35,7 @@ struct table {
     struct buf text;
     double *row; /* [plan_columns] */
     uint64_t rows, refused;
+    struct fields_seen fields;
     struct progress progress;
 };
 
@@ -102,6 +104,7 @@ static void write_number(struct buf *out, double value)
 static void write_row(struct table *t, const struct transaction *tx)
 {
     struct span id = tx->values[schema_id(t->bundle->schema)].text;
+    fields_seen_note(&t->fields, t->bundle->schema, tx);
     (void)label_file_meet(&t->labels, id); /* to tell at the end which labels have no transaction */
     plan_run(t->bundle->plan, tx, NUMBER_F64, t->row);
     write_text(&t->text, id.data, id.len);
@@ -223,8 +226,10 @@ static enum status run(const struct bundle *bundle, const char *in, const char *
         status = write_table(t, err);
         progress_end(&t->progress, t->rows);
     }
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
         past_warnings("features", t->history, &t->labels, t->rows);
+        fields_seen_warn(&t->fields, bundle->schema, "features");
+    }
     close_table(t);
     return status;
 }

@@ -212,6 +212,20 @@ def test_a_past_that_is_not_the_one_meant_is_told(bundle, tmp_path, command):
     assert result.code == 0 and result.err == f"assay {command}: 7 of {len(labels) + 7} labels {unmet} of the file\n", result
 
 
+@pytest.mark.parametrize("command", ["features", "backtest"])
+def test_a_field_that_no_transaction_has_is_told(bundle, tmp_path, command):
+    rows, labels = history(300, seed=11)
+    (tmp_path / "labels.jsonl").write_text(text(labels))
+    for row in rows[:-1]:
+        row["card"] = row.pop("customer_id", None)
+    options = [command, "--bundle", bundle, "--labels", tmp_path / "labels.jsonl"]
+    rows[-1]["customer_id"] = 1
+    assert run(*options, input=text(rows)).err == ""
+    del rows[-1]["customer_id"]
+    result = run(*options, input=text(rows))
+    assert result.code == 0 and result.err == f"assay {command}: field 'card' (customer_id) was in none of 300 transactions\n", result
+
+
 def test_backtest_refuses_to_measure_nothing(bundle, tmp_path):
     rows, labels = history(50, seed=10)
     (tmp_path / "labels.jsonl").write_text(text(labels))
