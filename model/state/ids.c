@@ -198,7 +198,10 @@ enum id_claim ids_look(struct ids *ids, struct hash128 hash, int64_t time_us, st
     struct id_stripe *s = lock_stripe(ids, hash);
     *early_count = 0;
     int64_t newest = time_us > s->newest_us ? time_us : s->newest_us;
-    void *payload = find_id(ids, s, hash);
+    struct age id = {.newest_us = newest, .keep_us = ids->keep_us};
+    const void *payload = find_id(ids, s, hash);
+    if (payload && id_expired(payload, &id)) /* a claim at this time would find it gone; here it stays */
+        payload = NULL;
     if (payload) {
         read_record(ids, s, payload, record);
         *is_old = newest - record->time_us > ids->dedupe_us;
@@ -230,9 +233,12 @@ static enum state_labelled keep_label(struct ids *ids, struct id_stripe *s, stru
     if (since_us < age.newest_us - age.keep_us)
         return STATE_LABEL_EXPIRED;
     uint8_t *payload = NULL;
+    size_t waiting = 0; /* of this id, with other times */
     do
         payload = table_find(&s->labels, ids->arena, hash.low, payload);
-    while (payload && memcmp(payload, &since_us, 8) != 0);
+    while (payload && memcmp(payload, &since_us, 8) != 0 && ++waiting < WAITING_LABELS_MAX);
+    if (waiting == WAITING_LABELS_MAX)
+        return STATE_LABEL_DROPPED;
     if (payload && payload[8] == fraud)
         return STATE_LABEL_REPEATED;
     if (!payload)

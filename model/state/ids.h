@@ -31,7 +31,10 @@ struct early_label {
     int64_t since_us;
     bool fraud;
 };
-enum { EARLY_LABELS = 8 };
+enum {
+    EARLY_LABELS = 8,
+    WAITING_LABELS_MAX = 64, /* of one id: all of them lie in one bucket, which has to stay short */
+};
 
 struct id_stripe {
     _Alignas(64) pthread_mutex_t lock;

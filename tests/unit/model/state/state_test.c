@@ -313,6 +313,36 @@ static void is_as_small_as_it_says(void **unused)
     state_free(s);
 }
 
+static void trials_forget_as_events_do(void **unused)
+{
+    (void)unused;
+    struct state *s = create(&layout, &options);
+    double tried[WINDOWS], out[WINDOWS], amount = 1;
+    struct span keys[2] = {text("a"), text(NULL)};
+    (void)apply(s, "1", "a", NULL, START, 1, out);
+    struct state_event event = {.time_us = START + 9 * DAY, .id = text("1"), .keys = keys, .numbers = &amount, .source = -1};
+    assert_int_equal(state_trial(s, &event, tried), 0); /* too old by then to be known */
+    assert_int_equal(apply(s, "1", "a", NULL, START + 100 * SECOND, 1, out), STATE_REPEAT); /* the trial left it there */
+    assert_int_equal(state_apply(s, &event, out), 0);
+    assert_memory_equal(tried, out, sizeof out);
+    state_free(s);
+}
+
+static void few_labels_wait_for_one_transaction(void **unused)
+{
+    (void)unused;
+    struct state *s = create(&layout, &options);
+    double out[WINDOWS];
+    for (int i = 0; i < 64; i++)
+        assert_int_equal(state_label(s, text("1"), i % 2, START + i * SECOND), STATE_LABEL_PENDING);
+    for (int i = 64; i < 1000; i++)
+        assert_int_equal(state_label(s, text("1"), true, START + i * SECOND), STATE_LABEL_DROPPED);
+    assert_true(statistics(s).labels_pending == 64 && statistics(s).labels_dropped == 936);
+    (void)apply(s, "1", NULL, "t", START + 63 * SECOND, 1, out);
+    assert_true(out[TERMINAL_RISK] == 1 && statistics(s).labels_pending == 0);
+    state_free(s);
+}
+
 static void sums_are_exact(void **unused)
 {
     (void)unused;
@@ -363,6 +393,7 @@ int main(void)
         cmocka_unit_test(lower_offsets_change_nothing), cmocka_unit_test(trials_leave_no_trace), cmocka_unit_test(labels_hold_from_their_time),
         cmocka_unit_test(many_at_once),          cmocka_unit_test(idle_keys_leave),      cmocka_unit_test(a_limit_is_kept),
         cmocka_unit_test(is_as_small_as_it_says), cmocka_unit_test(sums_are_exact),      cmocka_unit_test(describes_what_it_keeps),
+        cmocka_unit_test(trials_forget_as_events_do), cmocka_unit_test(few_labels_wait_for_one_transaction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
