@@ -261,7 +261,7 @@ void history_apply(struct history_writer *writer, struct history_entry *entries,
     int64_t from_us = INT64_MAX, to_us = INT64_MIN;
     for (uint32_t i = 0; i < n; i++) {
         int64_t time_us = entries[i].tx->time_us;
-        if (writer->flags[i] & STATE_FUTURE)
+        if (writer->flags[i] & (STATE_FUTURE | STATE_REPEAT | STATE_LATE)) /* not taken in, or before what is kept */
             continue;
         from_us = time_us < from_us ? time_us : from_us;
         to_us = time_us > to_us ? time_us : to_us;

@@ -345,10 +345,13 @@ def test_time_ahead_is_refused_and_time_behind_is_told(bundle, tmp_path):
         assert ahead.status == 400 and ahead.json()["reason"] == "future" and ahead.json()["field"] == "ts"
         assert score("a", now).json()["features"]["n_1h"] == 1  # the refused one left no trace, and may come again
         assert score("x", now).json()["features"]["n_1h"] == 2
-        within, late = score("b", now - 300).json(), score("c", now - 1000).json()
+        within, late = score("b", now - 300).json(), score("c", now - 30 * DAY).json()
         assert within["features"]["n_1h"] == 1 and within["state"] == "warming"
         assert late["features"]["n_1h"] == 1 and late["state"] == "late"
-        assert score("d", now).json()["features"]["n_1h"] == 4  # the late one is in no window
+        assert score("a", now - 30 * DAY).json()["features"]["n_1h"] == 1  # a repeat, whatever time it claims now
+        after = score("d", now).json()
+        assert after["features"]["n_1h"] == 4  # the late one is in no window
+        assert after["state"] == "warming"  # and nothing that was not taken in lengthens what is known
         for what, n in (("future", 1), ("disorder", 1), ("late", 1)):
             assert server.metric("assay_state_applied_total", what=what) == n, what
 
