@@ -20,7 +20,7 @@ struct lane {
     int32_t partition;
     rd_kafka_queue_t *queue;
     rd_kafka_message_t *head; /* read, not taken; NULL: none is there */
-    int64_t head_us;          /* its time; where that can't be told, as late as what came before it */
+    int64_t head_us;          /* its time; where that can't be told or will be refused, as late as what came before it */
     int64_t taken_us;         /* the latest time taken from it; ALIGN_UNKNOWN: none yet */
     bool at_end;              /* nothing more is there, said the broker */
     int64_t silent_since_ns;
@@ -30,6 +30,7 @@ struct lanes {
     struct align *align;
     struct schema *schema; /* id and time */
     struct transaction tx;
+    int64_t future_us; /* times further ahead of the clock are refused */
     rd_kafka_t *consumer;
     rd_kafka_queue_t *events;
     const char *topic;
@@ -41,13 +42,13 @@ struct lanes {
 
 static const uint64_t one = 1;
 
-enum status lanes_create(struct align *align, const struct schema *transactions, struct lanes **out, struct error *err)
+enum status lanes_create(struct align *align, const struct schema *transactions, int64_t future_us, struct lanes **out, struct error *err)
 {
     struct lanes *l = calloc(1, sizeof *l);
     *out = l;
     if (!l)
         return error_set(err, STATUS_NO_MEMORY, "out of memory for a consumer thread");
-    *l = (struct lanes){.align = align, .wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+    *l = (struct lanes){.align = align, .future_us = future_us, .wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
     const struct field fields[] = {*schema_field(transactions, schema_id(transactions)), *schema_field(transactions, schema_time(transactions))};
     enum status status = l->wake >= 0 ? schema_create(fields, 2, &l->schema, err) : error_set(err, STATUS_LIMIT, "eventfd: %s", strerror(errno));
     if (status == STATUS_OK)
@@ -140,7 +141,9 @@ static int64_t time_of(struct lanes *lanes, const struct lane *lane, const rd_ka
     size_t consumed;
     bool read = message->err == RD_KAFKA_RESP_ERR_NO_ERROR && message->payload &&
                 decode_transaction(lanes->schema, message->payload, message->len, &lanes->tx, &consumed, &fault) == STATUS_OK;
-    return read ? lanes->tx.time_us : lane->taken_us;
+    /* What is about to be refused for its time says nothing: its partition would wait until the others have got there. */
+    bool refused = read && lanes->tx.time_us - clock_wall_us() > lanes->future_us;
+    return read && !refused ? lanes->tx.time_us : lane->taken_us;
 }
 
 /* Looks for the next record of a lane that has none. */
@@ -195,6 +198,7 @@ uint32_t lanes_gather(struct lanes *lanes, rd_kafka_message_t **out, uint32_t mo
         out[n++] = lane->head;
         lane->taken_us = lane->head_us > lane->taken_us ? lane->head_us : lane->taken_us;
         lane->head = NULL;
+        lane->silent_since_ns = now_ns; /* while its head was held back it was not silent */
         look(lanes, lane);
     }
     lanes->held = lane != NULL;

@@ -17,8 +17,10 @@
 
 struct lanes;
 
-/* transactions: the schema that the times of records are read by. align is borrowed. */
-MUST_USE enum status lanes_create(struct align *align, const struct schema *transactions, struct lanes **out, struct error *err);
+/* transactions: the schema that the times of records are read by; times further ahead of the clock than future_us say nothing.
+ * align is borrowed. */
+MUST_USE enum status lanes_create(struct align *align, const struct schema *transactions, int64_t future_us, struct lanes **out,
+                                  struct error *err);
 void lanes_free(struct lanes *lanes); /* NULL allowed; closed before */
 
 /* A session begins; its consumer's events wake lanes_gather. */

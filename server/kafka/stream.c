@@ -326,7 +326,7 @@ enum status stream_create(const struct stream_options *options, struct stream **
     if (status == STATUS_OK)
         status = worker_create(options->server->pipeline, SOURCE_KAFKA, s->chunk, &s->worker, err);
     if (status == STATUS_OK && options->align)
-        status = lanes_create(options->align, options->server->bundle->schema, &s->lanes, err);
+        status = lanes_create(options->align, options->server->bundle->schema, s->settings->state_future_s * 1000000, &s->lanes, err);
     if (status != STATUS_OK) {
         stream_free(s);
         return status;
