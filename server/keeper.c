@@ -89,7 +89,7 @@ static void *run(void *context)
 {
     struct keeper *k = context;
     struct timespec next;
-    (void)clock_gettime(CLOCK_REALTIME, &next);
+    (void)clock_gettime(CLOCK_MONOTONIC, &next); /* else nothing would leave for as long as the wall clock is set back */
     (void)pthread_mutex_lock(&k->lock);
     while (!k->stopping) {
         next.tv_sec += PERIOD_S;
@@ -111,8 +111,12 @@ enum status keeper_start(struct history *history, struct metrics *metrics, struc
     if (!k)
         return error_set(err, STATUS_NO_MEMORY, "out of memory for the state's keeper");
     *k = (struct keeper){.history = history, .metrics = metrics};
+    pthread_condattr_t monotonic;
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     (void)pthread_mutex_init(&k->lock, NULL);
-    (void)pthread_cond_init(&k->wake, NULL);
+    (void)pthread_cond_init(&k->wake, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
     int code = pthread_create(&k->thread, NULL, run, k);
     if (code != 0) {
         free(k);
