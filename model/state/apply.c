@@ -79,8 +79,11 @@ static uint32_t find_or_add(struct state *state, struct stripe *stripe, size_t k
 static uint8_t kept_ordinal(const struct state *state, size_t key, const struct record *r, uint32_t position)
 {
     struct view v = ring_view(&state->layouts[key], &state->arena, r);
-    uint32_t ordinal = view_ordinal(&v, position);
-    return ordinal < ORDINAL_MANY ? (uint8_t)ordinal : ORDINAL_MANY;
+    uint64_t time = entry_time48(view_at(&v, position));
+    uint8_t ordinal = 0; /* not view_ordinal: where times are days, a key may have thousands of one time */
+    while (ordinal < ORDINAL_MANY && ordinal < position && entry_time48(view_at(&v, position - ordinal - 1)) == time)
+        ordinal++;
+    return ordinal;
 }
 
 /* A new event under one of its keys. */
