@@ -9,20 +9,25 @@ struct partition {
     int64_t earliest_us;
 };
 
+static const int64_t patience_ns = 10000000000;
+
 struct align {
     int64_t span_us;
-    pthread_mutex_t lock; /* held for a walk over the partitions, once a chunk of records */
+    uint32_t missing;          /* readers without partitions */
+    int64_t patience_until_ns; /* they are waited for until then */
+    pthread_mutex_t lock; /* over all but span_us; held for a walk over the partitions, once a chunk of records */
     struct partition *partitions; /* [count] in no order */
     size_t count, room;
 };
 
-enum status align_create(int64_t span_us, struct align **out, struct error *err)
+enum status align_create(int64_t span_us, uint32_t readers, struct align **out, struct error *err)
 {
     struct align *a = calloc(1, sizeof *a);
     *out = a;
     if (!a)
         return error_set(err, STATUS_NO_MEMORY, "out of memory for stream.align_s");
     a->span_us = span_us;
+    a->missing = readers;
     (void)pthread_mutex_init(&a->lock, NULL);
     return STATUS_OK;
 }
@@ -86,10 +91,28 @@ void align_set(struct align *align, int32_t partition, int64_t earliest_us)
     (void)pthread_mutex_unlock(&align->lock);
 }
 
-int64_t align_limit(struct align *align)
+void align_assigned(struct align *align, int64_t now_ns)
+{
+    (void)pthread_mutex_lock(&align->lock);
+    align->missing--;
+    align->patience_until_ns = now_ns + patience_ns;
+    (void)pthread_mutex_unlock(&align->lock);
+}
+
+void align_revoked(struct align *align, int64_t now_ns)
+{
+    (void)pthread_mutex_lock(&align->lock);
+    align->missing++;
+    align->patience_until_ns = now_ns + patience_ns;
+    (void)pthread_mutex_unlock(&align->lock);
+}
+
+int64_t align_limit(struct align *align, int64_t now_ns)
 {
     int64_t earliest_us = ALIGN_NOTHING;
     (void)pthread_mutex_lock(&align->lock);
+    if (align->missing > 0 && now_ns < align->patience_until_ns)
+        earliest_us = ALIGN_UNKNOWN;
     for (size_t i = 0; i < align->count; i++)
         earliest_us = align->partitions[i].earliest_us < earliest_us ? align->partitions[i].earliest_us : earliest_us;
     (void)pthread_mutex_unlock(&align->lock);

@@ -38,6 +38,7 @@ struct lanes {
     size_t count, room;
     int wake; /* an eventfd that librdkafka writes to when a queue is no longer empty */
     bool held;
+    bool assigned; /* the group has said what is ours */
 };
 
 static const uint64_t one = 1;
@@ -90,10 +91,26 @@ static void drop(struct lanes *lanes, struct lane *lane)
     align_leave(lanes->align, lane->partition);
 }
 
+void lanes_assigned(struct lanes *lanes)
+{
+    if (!lanes->assigned)
+        align_assigned(lanes->align, clock_monotonic_ns());
+    lanes->assigned = true;
+}
+
+static void leave_if_empty(struct lanes *lanes)
+{
+    if (lanes->assigned && lanes->count == 0) {
+        align_revoked(lanes->align, clock_monotonic_ns());
+        lanes->assigned = false;
+    }
+}
+
 void lanes_close(struct lanes *lanes)
 {
     while (lanes->count > 0)
         drop(lanes, &lanes->list[--lanes->count]);
+    leave_if_empty(lanes);
     if (lanes->events) {
         rd_kafka_queue_io_event_enable(lanes->events, -1, NULL, 0);
         rd_kafka_queue_destroy(lanes->events);
@@ -131,6 +148,7 @@ void lanes_remove(struct lanes *lanes, int32_t partition)
             continue;
         drop(lanes, &lanes->list[i]);
         lanes->list[i] = lanes->list[--lanes->count];
+        leave_if_empty(lanes);
         return;
     }
 }
@@ -192,7 +210,7 @@ uint32_t lanes_gather(struct lanes *lanes, rd_kafka_message_t **out, uint32_t mo
             look(lanes, lane);
         align_set(lanes->align, lane->partition, earliest(lane, now_ns));
     }
-    int64_t limit_us = align_limit(lanes->align);
+    int64_t limit_us = align_limit(lanes->align, now_ns);
     struct lane *lane = first(lanes);
     for (; lane && n < most && lane->head_us <= limit_us; lane = first(lanes)) {
         out[n++] = lane->head;

@@ -30,6 +30,8 @@ void lanes_close(struct lanes *lanes);
 
 /* Before the partition is assigned. STATUS_NO_MEMORY. */
 MUST_USE enum status lanes_add(struct lanes *lanes, int32_t partition);
+/* The group has said what is ours, and all of it was added; that may be nothing. */
+void lanes_assigned(struct lanes *lanes);
 void lanes_remove(struct lanes *lanes, int32_t partition);
 
 /* Fills out[most] in order of time, as far as the limit allows; what was gathered before must have been applied. Returns how

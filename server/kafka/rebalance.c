@@ -49,6 +49,8 @@ static void assign(struct stream *s, rd_kafka_topic_partition_list_t *partitions
         if (s->lanes && lanes_add(s->lanes, p->partition) != STATUS_OK)
             stream_fail(s, "%s", status_text(STATUS_NO_MEMORY));
     }
+    if (s->lanes)
+        lanes_assigned(s->lanes);
     rd_kafka_error_t *error = NULL;
     if (s->cooperative) {
         error = rd_kafka_incremental_assign(s->consumer, partitions);

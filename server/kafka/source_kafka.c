@@ -76,7 +76,7 @@ static enum status create(const struct server *server, void **context, struct er
     kafka->streams = calloc(wants, sizeof *kafka->streams);
     status = kafka->streams ? STATUS_OK : error_set(err, STATUS_NO_MEMORY, "out of memory");
     if (status == STATUS_OK && server->history && settings->stream_align_s > 0)
-        status = align_create(settings->stream_align_s * 1000000, &kafka->align, err);
+        status = align_create(settings->stream_align_s * 1000000, wants, &kafka->align, err);
     for (uint32_t i = 0; i < wants && status == STATUS_OK; i++) {
         const struct stream_options options = {.server = server, .number = i, .count = wants, .align = kafka->align};
         status = stream_create(&options, &kafka->streams[i], err);
