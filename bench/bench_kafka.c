@@ -78,17 +78,16 @@ static enum status watch_server(const struct running *running, uint64_t records,
     (void)sigaddset(&signals, SIGINT);
     (void)sigaddset(&signals, SIGTERM);
     double cpu_s = report_cpu_s() - report_thread_cpu_s();
-    uint64_t delivered = 0, first = 0;
-    int64_t first_ns = 0, moved_ns = clock_monotonic_ns();
+    uint64_t delivered = 0;
+    int64_t begun_ns = 0, moved_ns = clock_monotonic_ns(), looked_ns = moved_ns;
     while (delivered < records) {
         if (sigtimedwait(&signals, NULL, &tick) > 0)
             return error_set(err, STATUS_CLOSED, "interrupted, or the server failed");
         uint64_t now = metrics_value(metrics, METRIC_KAFKA_DELIVERED, 0);
         int64_t now_ns = clock_monotonic_ns();
-        if (delivered == 0 && now > 0) {
-            first = now;
-            first_ns = now_ns;
-        }
+        if (delivered == 0)
+            begun_ns = looked_ns; /* the last look at which nothing was there: few records may all come between two */
+        looked_ns = now_ns;
         if (now > delivered)
             moved_ns = now_ns;
         else if (now_ns - moved_ns > PATIENCE_NS)
@@ -96,7 +95,7 @@ static enum status watch_server(const struct running *running, uint64_t records,
         delivered = now;
     }
     out->cpu_us = (report_cpu_s() - report_thread_cpu_s() - cpu_s) / (double)records * 1e6;
-    out->rate = (double)(records - first) / ((double)(moved_ns - first_ns) / 1e9);
+    out->rate = (double)records / ((double)(moved_ns - begun_ns) / 1e9);
     if (delivered != records || metrics_value(metrics, METRIC_KAFKA_RESTARTS, 0) > 0)
         return error_set(err, STATUS_IO, "the server sent %llu results for %llu records, with %llu restarts", (unsigned long long)delivered,
                          (unsigned long long)records, (unsigned long long)metrics_value(metrics, METRIC_KAFKA_RESTARTS, 0));

@@ -22,9 +22,8 @@ struct echo {
     bool headers;
     size_t answer_bytes;
     uint64_t read, acknowledged, refused;
-    int64_t committed_ns, moved_ns;  /* when it last committed, and last got on */
-    uint64_t first;                  /* acknowledged when it was first looked */
-    int64_t first_ns;
+    int64_t begun_ns;               /* when it last looked and nothing was acknowledged yet */
+    int64_t committed_ns, moved_ns; /* when it last committed, and last got on */
 };
 
 static char answer[ANSWER_MAX];
@@ -153,6 +152,8 @@ static enum status look_around(struct echo *e, int64_t now_ns, struct error *err
 static void turn(struct echo *e, int64_t chunk)
 {
     uint64_t before = e->acknowledged;
+    if (before == 0)
+        e->begun_ns = clock_monotonic_ns();
     rd_kafka_message_t *message = rd_kafka_consumer_poll(e->consumer, e->read > e->acknowledged ? 1 : IDLE_WAIT_MS);
     for (int64_t i = 0; message; i++) {
         pass_on(e, message);
@@ -161,10 +162,6 @@ static void turn(struct echo *e, int64_t chunk)
     (void)rd_kafka_poll(e->producer, 0);
     if (e->acknowledged > before)
         e->moved_ns = clock_monotonic_ns();
-    if (before == 0 && e->acknowledged > 0) {
-        e->first = e->acknowledged;
-        e->first_ns = e->moved_ns;
-    }
 }
 
 enum status kafka_echo_run(const struct settings *settings, uint64_t records, size_t answer_bytes, bool headers,
@@ -183,7 +180,7 @@ enum status kafka_echo_run(const struct settings *settings, uint64_t records, si
     }
     if (status == STATUS_OK) {
         out->cpu_us = (report_cpu_s() - cpu_s) / (double)records * 1e6;
-        out->rate = (double)(records - e.first) / ((double)(e.moved_ns - e.first_ns) / (double)SECOND_NS);
+        out->rate = (double)records / ((double)(e.moved_ns - e.begun_ns) / (double)SECOND_NS);
     }
     close_clients(&e);
     return status;

@@ -14,7 +14,7 @@
 /* What one pass over the input cost. */
 struct kafka_pass {
     double cpu_us; /* a record, of the whole process, librdkafka's threads with it */
-    double rate;   /* records a second, from the first acknowledgement to the last */
+    double rate;   /* records a second, from the last look before any acknowledgement to the last acknowledgement */
 };
 
 /* Passes on `records` records as answers of `answer_bytes`, with three headers like those of a result where `headers`.
