@@ -142,7 +142,7 @@ static enum status read_calibration(struct bundle_file *file, const struct model
     return error_prefix(err, STATUS_INVALID, "%s:%d: calibration", file->path, node->line);
 }
 
-static enum status read_policy(const struct bundle_file *file, struct policy *policy, struct error *err)
+static enum status read_policy(const struct bundle_file *file, bool probability, struct policy *policy, struct error *err)
 {
     static const char *const known[] = {"review", "decline"};
     const struct yaml *node = yaml_get(file->root, "policy");
@@ -158,7 +158,7 @@ static enum status read_policy(const struct bundle_file *file, struct policy *po
         status = read_number(file, node, "policy", "review", &policy->review, err);
     else
         policy->review = policy->decline; /* no band of its own: all below is approved */
-    if (status != STATUS_OK || policy_check(policy, err) == STATUS_OK)
+    if (status != STATUS_OK || policy_check(policy, probability, err) == STATUS_OK)
         return status;
     return error_prefix(err, STATUS_INVALID, "%s:%d: policy", file->path, node->line);
 }
@@ -166,5 +166,6 @@ static enum status read_policy(const struct bundle_file *file, struct policy *po
 enum status bundle_read_decision(struct bundle_file *file, struct bundle *bundle, struct error *err)
 {
     enum status status = read_calibration(file, model_info(bundle->model), &bundle->calibration, err);
-    return status == STATUS_OK ? read_policy(file, &bundle->policy, err) : status;
+    bool probability = bundle->calibration.kind != CALIBRATION_NONE || model_info(bundle->model)->probability;
+    return status == STATUS_OK ? read_policy(file, probability, &bundle->policy, err) : status;
 }

@@ -51,13 +51,22 @@ enum status calibration_check(const struct calibration *c, struct error *err)
     return STATUS_INVALID;
 }
 
-enum status policy_check(const struct policy *p, struct error *err)
+static enum status check_reach(const char *name, double threshold, struct error *err)
+{
+    if (threshold <= 1 || isinf(threshold))
+        return STATUS_OK;
+    return error_set(err, STATUS_INVALID, "%s: %g is never reached: the score is a probability, 0 to 1. Leave %s out if it is meant never to be taken", name,
+                     threshold, name);
+}
+
+enum status policy_check(const struct policy *p, bool probability, struct error *err)
 {
     if (isnan(p->review) || isnan(p->decline))
         return error_set(err, STATUS_INVALID, "a threshold is not a number");
     if (p->review > p->decline)
         return error_set(err, STATUS_INVALID, "review (%g) must not lie above decline (%g)", p->review, p->decline);
-    return STATUS_OK;
+    enum status status = probability ? check_reach("review", p->review, err) : STATUS_OK;
+    return status == STATUS_OK && probability ? check_reach("decline", p->decline, err) : status;
 }
 
 void calibration_free(struct calibration *c)

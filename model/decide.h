@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "model/base/status.h"
@@ -29,7 +30,8 @@ struct policy {
 
 /* Checks order, ranges, finiteness and the sign of Platt's a; STATUS_INVALID with the reason. */
 MUST_USE enum status calibration_check(const struct calibration *c, struct error *err);
-MUST_USE enum status policy_check(const struct policy *p, struct error *err);
+/* probability: scores lie within 0..1, and a threshold that none can reach is a mistake. */
+MUST_USE enum status policy_check(const struct policy *p, bool probability, struct error *err);
 void calibration_free(struct calibration *c);
 
 double calibrate(const struct calibration *c, double margin, double score);

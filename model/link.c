@@ -160,3 +160,20 @@ uint32_t link_scores(enum link link, uint32_t outputs)
 {
     return link == LINK_ARGMAX || link == LINK_SOFTMAX_SECOND_ONNX ? 1 : outputs;
 }
+
+bool link_is_probability(enum link link)
+{
+    switch (link) {
+    case LINK_SIGMOID_F32:
+    case LINK_SIGMOID_F64:
+    case LINK_SIGMOID_ONNX:
+    case LINK_STEP:
+    case LINK_SOFTMAX_XGBOOST:
+    case LINK_SOFTMAX_F64:
+    case LINK_SOFTMAX_ONNX:
+    case LINK_SOFTMAX_SECOND_ONNX:
+        return true;
+    default:
+        return false;
+    }
+}

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum link {
@@ -29,6 +30,9 @@ enum link {
 /* margins[outputs] to scores[outputs] for one row; they may be the same array. float32 links take margins that are
  * float32 values and give such. parameter: the sigmoid's k; divisor: LightGBM's average over rounds, else 1. */
 void link_apply(enum link link, double parameter, double divisor, const double *margins, double *scores, uint32_t outputs);
+
+/* Whether its scores lie within 0..1 whatever the margins are. LINK_IDENTITY says nothing of them: false. */
+bool link_is_probability(enum link link);
 
 /* How many scores a row of `outputs` margins gives. */
 uint32_t link_scores(enum link link, uint32_t outputs);

@@ -84,6 +84,7 @@ static void fill_info(struct model *model, const struct import_file *file)
     const struct imported *in = &model->imported;
     const struct network *n = in->network;
     uint32_t margins = n ? n->outputs : in->forest->outputs;
+    enum link link = n ? n->link : in->forest->link;
     model->info = (struct model_info){
         .format = in->format,
         .writer = in->writer ? in->writer : "",
@@ -94,7 +95,8 @@ static void fill_info(struct model *model, const struct import_file *file)
         .features = in->features,
         .feature_names = (const char *const *)in->feature_names,
         .margins = margins,
-        .scores = link_scores(n ? n->link : in->forest->link, margins),
+        .scores = link_scores(link, margins),
+        .probability = link_is_probability(link),
         .has_margin = in->has_margin,
         .best_iteration = in->best_iteration,
         .file_bytes = file->len,

@@ -40,6 +40,7 @@ struct model_info {
     const char *const *feature_names; /* [features], or NULL: the file names none */
     uint32_t margins; /* per row */
     uint32_t scores;  /* per row */
+    bool probability; /* the link keeps scores within 0..1 */
     bool has_margin;  /* false: ONNX, where only the score is known to the outside */
     int64_t best_iteration; /* -1: none in the file */
     uint64_t file_bytes;

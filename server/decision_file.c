@@ -80,6 +80,22 @@ static void close_file(void *context)
     free(f);
 }
 
+enum status decision_file_check(const char *path, struct error *err)
+{
+    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    if (fd >= 0)
+        return close(fd) == 0 ? STATUS_OK : error_set(err, STATUS_IO, "decision_log.file %s: %s", path, strerror(errno));
+    if (errno != ENOENT)
+        return error_set(err, STATUS_IO, "decision_log.file %s: %s", path, strerror(errno));
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+    if (!folder)
+        return error_set(err, STATUS_NO_MEMORY, "out of memory for a path");
+    enum status status = access(folder, W_OK | X_OK) == 0 ? STATUS_OK : error_set(err, STATUS_IO, "decision_log.file %s: %s", path, strerror(errno));
+    free(folder);
+    return status;
+}
+
 enum status decision_file_open(const char *path, struct decision_writer *out, struct error *err)
 {
     struct file *f = calloc(1, sizeof *f);

@@ -34,6 +34,8 @@ struct decision_writer {
 
 /* A writer that appends to a file, made where it does not exist (mode 0640). The file may be renamed at any time: within a
  * second lines go to a new one of the old name. STATUS_IO. */
+/* Whether decision_file_open would succeed, found out without making the file. */
+MUST_USE enum status decision_file_check(const char *path, struct error *err);
 MUST_USE enum status decision_file_open(const char *path, struct decision_writer *out, struct error *err);
 
 struct decision_log_options {

@@ -89,6 +89,10 @@ static void compare(struct check *c, const struct golden_row *row, uint64_t line
     buf_clear(&c->got);
     if (txn->outcome != OUTCOME_SCORED) {
         buf_string(&c->got, "it could not be scored");
+        if (txn->outcome == OUTCOME_REJECTED) {
+            buf_string(&c->got, ": ");
+            decode_fault_describe(txn->bundle->schema, &txn->fault, &c->got);
+        }
     } else {
         record_write_score(&c->got, txn->bundle, txn->verdict.score);
         const char *decision = decision_name(txn->verdict.decision);

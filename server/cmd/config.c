@@ -6,6 +6,7 @@
 
 #include "config/settings.h"
 #include "server/cmd/args.h"
+#include "server/decision_log.h"
 #include "server/loaded.h"
 #include "server/source.h"
 
@@ -65,6 +66,8 @@ static int check(const struct parts *parts, const struct settings *settings)
     enum status status = check_bundle(parts, settings, &err);
     if (status == STATUS_OK)
         status = check_sources(parts, settings, &err);
+    if (status == STATUS_OK && settings->decision_log_file[0])
+        status = decision_file_check(settings->decision_log_file, &err);
     if (status != STATUS_OK) {
         (void)fprintf(stderr, "assay: %s\n", err.message);
         return EXIT_FAILED;

@@ -197,7 +197,7 @@ static enum status show(const struct parts *parts, const char *path, const char 
     const struct forest *f = model_forest(model);
     show_head(out, path, info);
     const struct network *network = model_network(model);
-    buf_format(out, "score             %s\n", link_names[network ? network->link : f->link]);
+    buf_format(out, "score             %s\n", network && network->link == LINK_IDENTITY ? "what the network's last operation gives" : link_names[network ? network->link : f->link]);
     if (network) {
         model_show_network(network, all, out);
     } else {

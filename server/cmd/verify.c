@@ -2,6 +2,7 @@
  * assay verify: loads a bundle as the server would, golden rows and all, on every engine of this machine.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "model/backend.h"
 #include "server/cmd/args.h"
@@ -25,6 +26,7 @@ int cmd_verify(const struct parts *parts, int argc, char **argv)
     if (parsed != ARGS_RUN)
         return parsed == ARGS_EXIT_DONE ? EXIT_DONE : EXIT_USAGE;
     int code = EXIT_DONE;
+    char said[sizeof ((struct error *)0)->message] = ""; /* what is wrong with the bundle itself is the same on every engine */
     for (const struct backend *const *b = parts->backends; *b; b++) {
         struct loaded loaded;
         struct error err = {""};
@@ -38,7 +40,9 @@ int cmd_verify(const struct parts *parts, int argc, char **argv)
         } else if (status == STATUS_UNSUPPORTED) {
             (void)printf("%-12s skipped: %s\n", (*b)->name, err.message);
         } else {
-            (void)fprintf(stderr, "assay: %s: %s\n", (*b)->name, err.message);
+            if (strcmp(said, err.message) != 0)
+                (void)fprintf(stderr, "assay: %s: %s\n", (*b)->name, err.message);
+            (void)snprintf(said, sizeof said, "%s", err.message);
             code = EXIT_FAILED;
         }
     }

@@ -24,8 +24,9 @@ def test_no_command_is_a_usage_error():
 
 
 def test_version_names_itself():
-    result = run("--version")
-    assert result.code == 0 and re.fullmatch(r"assay \d+\.\d+\.\d+\n", result.out), result
+    for word in ("--version", "version"):
+        result = run(word)
+        assert result.code == 0 and re.fullmatch(r"assay \d+\.\d+\.\d+\n", result.out), result
 
 
 def test_unknown_command_names_the_nearest():
@@ -133,3 +134,11 @@ def test_config_check_knows_the_properties_of_librdkafka():
 def test_config_check_looks_at_what_is_switched_off_too():
     result = run("config", "check", "--set", f"bundle={CARD_FRAUD}", "--set", "kafka.sesion.timeout.ms=6000")
     assert result.code == 1 and "did you mean kafka.session.timeout.ms?" in result.err, result
+
+
+def test_config_check_sees_that_the_decision_log_cannot_be_written_and_does_not_make_it(tmp_path):
+    options = ["config", "check", "--set", f"bundle={CARD_FRAUD}"]
+    result = run(*options, "--set", f"decision_log.file={tmp_path}/none/decisions.jsonl")
+    assert result.code == 1 and "none/decisions.jsonl" in result.err and "No such file" in result.err, result
+    result = run(*options, "--set", f"decision_log.file={tmp_path}/decisions.jsonl")
+    assert result.code == 0 and list(tmp_path.iterdir()) == [], result

@@ -68,3 +68,9 @@ def test_a_damaged_golden_file_says_where(tmp_path):
 def test_golden_names_the_line_that_cannot_be_scored(tmp_path):
     result = run("model", "golden", CARD_FRAUD, input='{"tx_id":"a"}\n')
     assert result.code == 1 and "line 1 can't be scored" in result.err and '"ts"' in result.err, result
+
+
+def test_a_golden_row_that_cannot_be_read_says_why_and_once(tmp_path):
+    copy = bundle(tmp_path, lambda rows: rows[0]["transaction"].update(amount="x"))
+    result = run("verify", copy)
+    assert result.code == 1 and result.err.count("a number is needed") == 1 and 'field "amount"' in result.err, result

@@ -121,10 +121,14 @@ static void policies_are_checked(void **state)
     struct error err = {{0}};
     const struct policy crossed = {.review = 0.9, .decline = 0.65}, nan = {.review = NAN, .decline = 1};
     const struct policy never = {.review = 0.5, .decline = INFINITY};
-    assert_int_equal(policy_check(&crossed, &err), STATUS_INVALID);
+    assert_int_equal(policy_check(&crossed, true, &err), STATUS_INVALID);
     assert_string_equal(err.message, "review (0.9) must not lie above decline (0.65)");
-    assert_int_equal(policy_check(&nan, &err), STATUS_INVALID);
-    assert_int_equal(policy_check(&never, &err), STATUS_OK);
+    assert_int_equal(policy_check(&nan, true, &err), STATUS_INVALID);
+    assert_int_equal(policy_check(&never, true, &err), STATUS_OK);
+    const struct policy percent = {.review = 0.5, .decline = 90};
+    assert_int_equal(policy_check(&percent, true, &err), STATUS_INVALID);
+    assert_string_equal(err.message, "decline: 90 is never reached: the score is a probability, 0 to 1. Leave decline out if it is meant never to be taken");
+    assert_int_equal(policy_check(&percent, false, &err), STATUS_OK);
 }
 
 static void decisions_have_names(void **state)
