@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """`assay load` against vegeta, an independent open-loop tool, on the same server: the same requests at the same constant rate,
 at the same time, and the percentiles that each reports. Side by side both see the same queue and whatever else the machine does.
+Ours is a little faster: at equal rates one of the two would always come just behind the other and wait for it.
 
     python3 bench/generator.py [--rounds 3] [--seconds 20] [--rate R] [--seed 1]
+
+Then the same with a server that is stopped for one second, beside what a loop says that waits for one answer before the next request.
 
 Requests are arrays of very different sizes, one after the other in the same order for both, so that what is measured is work
 and queueing in the server (milliseconds) and not how fast either tool wakes up. The rate of each is a sixth of what the server does for
@@ -15,16 +18,20 @@ import json
 import os
 import random
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 from assay_server import ASSAY, ENVIRONMENT, SOURCE, Server, bench_bundle, load, machine
 
 VEGETA = "github.com/tsenart/vegeta/v12@v12.12.0"
 LINES = 400
+DRIFT = 1.0137  # ours over vegeta's rate: within a round each comes before, between and behind the other's requests many times
 
 
 def vegeta_program():
@@ -84,13 +91,47 @@ def side_by_side(vegeta, url, folder, rate, seconds):
     """One round: what each of the two says, in milliseconds."""
     with open(folder / "attack", "wb") as out:
         attack = subprocess.Popen([vegeta, "attack", f"-rate={rate}", f"-duration={seconds}s", f"-targets={folder / 'targets'}"], stdout=out)
-        ours = with_ours(url, folder, rate, seconds)
+        ours = with_ours(url, folder, rate * DRIFT, seconds)
         if attack.wait() != 0:
             sys.exit("vegeta failed")
     report = json.loads(subprocess.run([vegeta, "report", "-type=json", folder / "attack"], check=True, capture_output=True).stdout)
     if report["success"] != 1:
         sys.exit(f"vegeta: not all was answered: {report['status_codes']} {report['errors']}")
     return ours, {q: report["latencies"][name] / 1e6 for q, name in (("p50", "50th"), ("p90", "90th"), ("p99", "99th"))}
+
+
+def show(options, rate, rounds):
+    print(f"assay load against vegeta, {rate} requests/s each of 2 to 50 transactions, {options.rounds} rounds of {options.seconds} s side by side, seed "
+          f"{options.seed}\n{machine()}; {VEGETA}")
+    for q in ("p50", "p90", "p99"):
+        ours, theirs = (statistics.median(pair[side][q] for pair in rounds) for side in (0, 1))
+        ratio = statistics.median(pair[0][q] / pair[1][q] for pair in rounds)
+        print(f"  {q:<4} ours {ours:8.3f} ms   vegeta {theirs:8.3f} ms   ratio {ratio:.3f}   {'within 10 %' if 0.9 <= ratio <= 1.1 else 'MORE than 10 % apart'}")
+
+
+def stop_for_a_second(process, after_s):
+    """In a thread: the server stands still, as in a page fault storm or a bad collector's pause."""
+    def stop():
+        time.sleep(after_s)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(1)
+        process.send_signal(signal.SIGCONT)
+    thread = threading.Thread(target=stop)
+    thread.start()
+    return thread
+
+
+def stalled(vegeta, server, url, folder, rate, seconds):
+    """What each says of a run with one second of nothing in it."""
+    stop = stop_for_a_second(server.process, seconds / 2)
+    ours, theirs = side_by_side(vegeta, url, folder, rate, seconds)
+    stop.join()
+    stop = stop_for_a_second(server.process, seconds / 2)
+    closed = load(url, closed=True, connections=1, duration=seconds, file=folder / "arrays.jsonl")
+    stop.join()
+    print(f"the server stopped for 1 s of {seconds} s, {rate} requests/s due from each: a request in {seconds * 2} waits for 0.5 s and more")
+    for name, said in (("assay load", ours), ("vegeta", theirs), ("one after the other", closed["latency_ms"])):
+        print(f"  {name:<20} p50 {said['p50']:8.3f} ms   p99 {said['p99']:8.3f} ms")
 
 
 def main():
@@ -113,12 +154,8 @@ def main():
             write_targets(folder, bodies, url)
             rate = options.rate or sixth_of_capacity(url, folder)
             rounds = [side_by_side(vegeta, url, folder, rate, options.seconds) for _ in range(options.rounds)]
-    print(f"assay load against vegeta, {rate} requests/s each of 2 to 50 transactions, {options.rounds} rounds of {options.seconds} s side by side, seed "
-          f"{options.seed}\n{machine()}; {VEGETA}")
-    for q in ("p50", "p90", "p99"):
-        ours, theirs = (statistics.median(pair[side][q] for pair in rounds) for side in (0, 1))
-        ratio = statistics.median(pair[0][q] / pair[1][q] for pair in rounds)
-        print(f"  {q:<4} ours {ours:8.3f} ms   vegeta {theirs:8.3f} ms   ratio {ratio:.3f}   {'within 10 %' if 0.9 <= ratio <= 1.1 else 'MORE than 10 % apart'}")
+            show(options, rate, rounds)
+            stalled(vegeta, server, url, folder, rate, options.seconds)
     return 0
 
 

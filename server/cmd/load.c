@@ -197,6 +197,17 @@ static enum status report(const struct load *load, const char *target, struct er
     return status;
 }
 
+static void print_found(const struct load *load, double rate, FILE *log)
+{
+    const struct load_options *o = load->options;
+    uint64_t had = load->result->due.requests, needed = search_requests_min(o->percentile);
+    (void)fprintf(log, "highest rate: %.1f requests/s%s\n", rate, rate >= o->rate_max ? " (--rate-max; the server may hold more)" : "");
+    if (had < needed)
+        (void)fprintf(log, "warning: this means next to nothing: %g %% of the %llu requests of a run is a matter of luck; %llu are wanted, --duration %.0f\n",
+                      o->percentile, (unsigned long long)had, (unsigned long long)needed, ceil((double)needed / rate));
+    (void)fputc('\n', log);
+}
+
 static enum status run(struct load *load, struct error *err)
 {
     const struct load_options *o = load->options;
@@ -216,7 +227,7 @@ static enum status run(struct load *load, struct error *err)
         status = search_rate(load->target, &load->run, &search, &rate, load->result, err);
         load->run.arrivals.rate = rate;
         if (status == STATUS_OK)
-            (void)fprintf(search.log, "highest rate: %.1f requests/s%s\n\n", rate, rate >= o->rate_max ? " (--rate-max; the server may hold more)" : "");
+            print_found(load, rate, search.log);
     }
     return status == STATUS_OK ? report(load, target, err) : status;
 }

@@ -119,3 +119,8 @@ enum status search_rate(struct target *target, const struct run_options *options
     *rate = low;
     return status;
 }
+
+uint64_t search_requests_min(double percentile)
+{
+    return (uint64_t)ceil(SEARCH_BAD * 100 / fmax(100 - percentile, 0.1) - 1e-6);
+}

@@ -24,3 +24,8 @@ struct search_options {
  * STATUS_CLOSED: interrupted. */
 MUST_USE enum status search_rate(struct target *target, const struct run_options *options, const struct search_options *search, double *rate,
                                  struct run_result *last, struct error *err);
+
+/* Requests a run must have for a percentile to mean something: so many that SEARCH_BAD of them may be bad; for all of them to
+ * be good, as many as 99.9 % would want. */
+enum { SEARCH_BAD = 10 };
+uint64_t search_requests_min(double percentile);

@@ -235,6 +235,13 @@ def test_search_finds_a_rate_below_what_the_server_can_do():
         assert result.code == 0 and "confirming" in result.out, result
         rate = float(result.out.split("highest rate: ")[1].split(" ")[0])
         assert 20 <= rate < 240, result
+        assert "1000 are wanted" in result.out, result  # of some hundred requests nobody knows 1 %
+
+
+def test_search_over_many_requests_does_not_warn():
+    with Double(lambda n, body: OK) as server:
+        result = run("load", "--search", "--slo-ms", 1000, "--rate", 20, "--rate-max", 20, "--duration", 2, "--percentile", 50, "--confirmations", 1, server.url)
+        assert result.code == 0 and "highest rate: 20.0" in result.out and "warning" not in result.out, result
 
 
 def test_search_says_where_nothing_holds():
