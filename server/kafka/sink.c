@@ -18,7 +18,10 @@ static void fail(struct sink *sink, enum sink_topic topic, const char *why)
     if (sink->failed)
         return; /* the first reason is the cause */
     sink->failed = true;
-    (void)snprintf(sink->why, sizeof sink->why, "topic %s: %s", sink->names[topic], why);
+    /* Of a fatal error the producer alone knows the cause, topic and all; the records that it takes along only say that there
+     * was one, and may say so first. */
+    if (rd_kafka_fatal_error(sink->producer, sink->why, sizeof sink->why) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        (void)snprintf(sink->why, sizeof sink->why, "topic %s: %s", sink->names[topic], why);
     metrics_add(sink->metrics, METRIC_KAFKA_ERRORS, KAFKA_ERROR_DELIVERY, 1);
 }
 
@@ -43,14 +46,12 @@ static void on_report(rd_kafka_t *producer, const rd_kafka_message_t *message, v
 
 static void on_error(rd_kafka_t *producer, int code, const char *text, void *opaque)
 {
+    (void)producer;
     struct sink *sink = opaque;
-    if (code == RD_KAFKA_RESP_ERR__FATAL) {
-        char why[200];
-        (void)rd_kafka_fatal_error(producer, why, sizeof why);
-        fail(sink, SINK_RESULT, why);
-        return;
-    }
-    sink->on_error(sink->owner, code, text);
+    if (code == RD_KAFKA_RESP_ERR__FATAL)
+        fail(sink, SINK_RESULT, text);
+    else
+        sink->on_error(sink->owner, code, text);
 }
 
 enum status sink_open(struct sink *sink, const struct settings *settings, struct error *err)

@@ -68,7 +68,7 @@ def test_a_result_that_may_not_be_written_is_told_and_nothing_is_committed(tmp_p
         with Server(tmp_path, topics.settings(), ready=False) as server:
             server.wait_metric("assay_kafka_restarts_total", 2)
             assert topics.committed() == 0
-            assert any(topics.output in event["why"] and "uthoriz" in event["why"] for event in server.events("kafka.restart"))
+            assert any(topics.output in event["why"] and "uthoriz" in event["why"] for event in server.events("kafka.restart")), server.log()[-4000:]
             mock.say("clear 0")
             whole(topics, lines, server, repeats=100)
 
