@@ -7,11 +7,11 @@
 
 static uint32_t leaf_output(const struct forest *forest, const struct forest_tree *tree, const struct forest_node *leaf)
 {
-    return forest->leaf_outputs ? forest->leaf_outputs[leaf->yes] : tree->output;
+    return forest->leaf_outputs && leaf->set == 0 ? forest->leaf_outputs[leaf->yes] : tree->output;
 }
 
 /* Whether all leaves of the tree add one number to one output; then *output is it. nodes: room for its nodes. */
-static bool tree_is_plain(const struct forest *forest, const struct forest_tree *tree, uint32_t *nodes, uint32_t *output)
+static bool tree_is_single(const struct forest *forest, const struct forest_tree *tree, uint32_t *nodes, uint32_t *output)
 {
     uint32_t n = forest_preorder(forest, tree->root, nodes);
     bool first = true;
@@ -19,7 +19,7 @@ static bool tree_is_plain(const struct forest *forest, const struct forest_tree 
         const struct forest_node *node = &forest->nodes[nodes[i]];
         if (node->op != FOREST_LEAF)
             continue;
-        if (node->set != 0 || node->no != 1)
+        if (node->set == 0 && node->no != 1)
             return false;
         uint32_t o = leaf_output(forest, tree, node);
         if (!first && o != *output)
@@ -31,11 +31,11 @@ static bool tree_is_plain(const struct forest *forest, const struct forest_tree 
 }
 
 /* Where leaves do not name outputs and all nodes count, trees need no looking into. */
-static bool all_leaves_plain(const struct forest *forest)
+static bool all_leaves_single(const struct forest *forest)
 {
     for (uint32_t i = 0; i < forest->node_count; i++) {
         const struct forest_node *node = &forest->nodes[i];
-        if (node->op == FOREST_LEAF && (node->set != 0 || node->no != 1))
+        if (node->op == FOREST_LEAF && node->set == 0 && node->no != 1)
             return false;
     }
     return true;
@@ -46,10 +46,10 @@ static bool find_outputs(const struct forest *forest, uint32_t *nodes, uint32_t 
     if (!forest->leaf_outputs && forest_all_reached(forest)) {
         for (uint32_t t = 0; t < forest->tree_count; t++)
             outputs[t] = forest->trees[t].output;
-        return all_leaves_plain(forest);
+        return all_leaves_single(forest);
     }
     for (uint32_t t = 0; t < forest->tree_count; t++) {
-        if (!tree_is_plain(forest, &forest->trees[t], nodes, &outputs[t]))
+        if (!tree_is_single(forest, &forest->trees[t], nodes, &outputs[t]))
             return false;
     }
     return true;
@@ -83,10 +83,11 @@ enum status tree_order_make(const struct forest *forest, struct tree_order *out,
     uint32_t *outputs = calloc(forest->tree_count + 1, sizeof *outputs);
     bool enough = out->tree && out->output && out->output_end && nodes && outputs;
     if (enough) {
-        out->plain = find_outputs(forest, nodes, outputs);
-        if (out->plain)
+        out->single = find_outputs(forest, nodes, outputs);
+        out->plain = out->single && forest->linear_count == 0;
+        if (out->single)
             sort_by_output(forest, outputs, out);
-        for (uint32_t t = 0; !out->plain && t < forest->tree_count; t++)
+        for (uint32_t t = 0; !out->single && t < forest->tree_count; t++)
             out->tree[t] = t;
     }
     free(nodes);

@@ -1,8 +1,9 @@
 /*
  * Which order trees are computed in, and whether their leaves are plain.
  *
- * Leaves are *plain* when each adds exactly one number, to an output that its whole tree shares. Outputs then do not touch
- * each other, and trees are sorted by output, those of one output in the forest's order: sums keep their order.
+ * Leaves are *single* when each adds exactly one number, to an output that its whole tree shares. Outputs then do not touch
+ * each other, and trees are sorted by output, those of one output in the forest's order: sums keep their order. They are
+ * *plain* when moreover none is linear, that is, the number is there and not computed from the row.
  */
 #pragma once
 
@@ -13,11 +14,11 @@
 #include "model/forest.h"
 
 struct tree_order {
-    bool plain;
+    bool single, plain;
     uint32_t count;       /* trees */
     uint32_t *tree;       /* [count] tree numbers of the forest, in the order of computing */
-    uint32_t *output;     /* [count] of tree[i]; plain only */
-    uint32_t *output_end; /* [outputs] one past the last i of each output; plain only */
+    uint32_t *output;     /* [count] of tree[i]; single only */
+    uint32_t *output_end; /* [outputs] one past the last i of each output; single only */
 };
 
 /* STATUS_NO_MEMORY: *out is then empty; tree_order_free may still be called. */
