@@ -8,6 +8,8 @@ static const int64_t TIGHTEST_NS = 1000000000;
 static const int64_t TIGHTEST_PART = 4; /* who gives less than this part of the usual time takes his chance: one caller must not
                                            make everybody's batches small */
 
+static const uint32_t GRACE_PART = 8; /* of the size that suits a batch: what it may be larger */
+
 static uint32_t at_most(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
@@ -58,7 +60,7 @@ static double batch_budget(const struct batcher *b)
     return (double)(tightest - b->reply_ns) * streams / (streams + 1);
 }
 
-static void refresh(struct batcher *b, int64_t now_ns)
+void batcher_refresh(struct batcher *b, int64_t now_ns)
 {
     if (now_ns - b->tightest_since_ns > TIGHTEST_NS) {
         b->tightest_ns[1] = b->tightest_ns[0];
@@ -130,6 +132,16 @@ static void drop_late(struct batcher *b, int64_t now_ns, struct batcher_batch *o
     out->late = b->late;
 }
 
+/* Rows of the next batch on e, of those that wait. A little more than suits is taken where it still holds: what suits moves by
+ * a row or two with every batch, and a single row left behind would have so little time left that its batch had to be tiny. */
+static uint32_t most_now(const struct batcher *b, const struct route_engine *e, uint32_t callers, uint32_t waiting, int64_t left_ns)
+{
+    uint32_t suits = route_most(e), most = at_most(at_most(suits + suits / GRACE_PART, waiting), at_most(e->batch_max, b->with.batch_max));
+    if (callers > 0)
+        most = cost_fit(&e->cost, (double)left_ns, most);
+    return most ? most : 1; /* it would be late here, but another engine's l(1) is said to make it: this one is free, so try */
+}
+
 static void next_by_deadline(struct batcher *b, int64_t now_ns, struct batcher_batch *out)
 {
     drop_late(b, now_ns, out);
@@ -140,16 +152,14 @@ static void next_by_deadline(struct batcher *b, int64_t now_ns, struct batcher_b
     int engine = route_pick(b->engines, b->with.engines, callers + stream, left_ns, now_ns);
     if (engine < 0)
         return;
-    uint32_t most = at_most(route_most(&b->engines[engine]), callers + stream);
-    if (callers > 0)
-        most = cost_fit(&b->engines[engine].cost, (double)left_ns, most);
-    if (most == 0)
-        most = 1; /* it would be late here, but another engine's l(1) is said to make it: this one is free, so try */
+    uint32_t most = most_now(b, &b->engines[engine], callers, callers + stream, left_ns);
     b->stream_credit = stream ? b->stream_credit + b->with.stream_share * most : 0;
     uint32_t owed = at_most(at_most((uint32_t)b->stream_credit, stream), most);
     uint32_t from_callers = at_most(callers, most - owed);
     uint32_t from_stream = at_most(stream, most - from_callers);
     b->stream_credit = b->stream_credit > from_stream ? b->stream_credit - from_stream : 0;
+    bool forced = most < at_most(route_most(&b->engines[engine]), callers + stream);
+    b->passed_over = forced ? callers - from_callers : b->passed_over - at_most(b->passed_over, from_callers);
     take(b, ROW_CALLER, from_callers, out);
     take(b, ROW_STREAM, from_stream, out);
     send(b, engine, now_ns, out);
@@ -185,7 +195,7 @@ void batcher_next(struct batcher *b, int64_t now_ns, struct batcher_batch *out)
     *out = (struct batcher_batch){.engine = -1};
     if (batcher_waiting(b) == 0)
         return;
-    refresh(b, now_ns);
+    batcher_refresh(b, now_ns);
     if (b->with.policy == BATCHER_WINDOW)
         next_by_window(b, now_ns, out);
     else
@@ -226,15 +236,33 @@ int64_t batcher_look_ns(const struct batcher *b, int64_t now_ns)
     return look > now_ns ? look : now_ns + 1;
 }
 
+/* Rows that a small batch passed over make the next one small, too, and who is let in behind them must wait for as many such
+ * batches as they need. Were these taken for full ones, the rows let in would have too little time in their turn, and batches would
+ * stay small for as long as there are more rows than fit. */
+static void foresee_next(const struct batcher *b, const struct route_engine *engine, struct admission *out)
+{
+    const struct row *head = queue_head(&b->queues[ROW_CALLER]);
+    out->next = out->full;
+    out->next_ns = out->full * out->row_ns;
+    if (!head || !engine)
+        return;
+    uint32_t fit = cost_fit(&engine->cost, (double)(head->deadline_ns - b->reply_ns - out->free_ns), out->full);
+    fit = fit ? fit : 1;
+    uint32_t batches = b->passed_over > fit ? (b->passed_over + fit - 1) / fit : 1;
+    out->next = batches * fit;
+    out->next_ns = (int64_t)(batches * (double)out->next_ns * cost_tail_ns(&engine->cost, fit) / (double)out->full_ns);
+}
+
 void batcher_admission(const struct batcher *b, int64_t now_ns, struct admission *out)
 {
     double rate = 0; /* rows a nanosecond */
     double useful_ns = (double)(b->with.slo_ns - b->reply_ns);
     int64_t soonest_ns = INT64_MAX;
+    const struct route_engine *soonest = NULL;
     *out = (struct admission){.free_ns = now_ns, .one_ns = INT64_MAX, .full = 1, .reply_ns = b->reply_ns};
     for (uint32_t i = 0; i < b->with.engines; i++) {
         const struct route_engine *e = &b->engines[i];
-        int64_t free_ns = route_free_ns(e, now_ns);
+        int64_t free_ns = route_surely_free_ns(e, now_ns);
         double one_ns = cost_tail_ns(&e->cost, 1);
         if (free_ns == INT64_MAX || (one_ns > useful_ns && b->with.engines > 1))
             continue; /* stuck, or of no use to a caller */
@@ -244,6 +272,7 @@ void batcher_admission(const struct batcher *b, int64_t now_ns, struct admission
             rate += most * e->in_flight_max / cost_tail_ns(&e->cost, most); /* a late batch makes all behind it late */
         if (free_ns + full_ns < soonest_ns) {
             soonest_ns = free_ns + full_ns;
+            soonest = e;
             out->free_ns = free_ns;
             out->full_ns = full_ns;
             out->full = most;
@@ -254,6 +283,7 @@ void batcher_admission(const struct batcher *b, int64_t now_ns, struct admission
     if (b->queues[ROW_STREAM].count > 0)
         rate *= 1 - b->with.stream_share;
     out->row_ns = rate > 0 ? (int64_t)(1 / rate) : 1000000;
+    foresee_next(b, soonest, out);
 }
 
 void batcher_shrink(struct batcher *b, int engine, uint32_t place, uint32_t n)

@@ -8,7 +8,7 @@
  * Work-conserving: a batch is made as soon as an engine is free and anything waits. Callers' rows go first, the earliest
  * deadline first; the stream's fill what is left, and a share of all places is theirs while they wait. A batch grows only
  * while the tightest deadline in it still holds at the tail of the engine's cost: now + tail(k) + reply <= deadline; and no
- * batch is so long that a row which just missed it could not make the next one.
+ * batch is much longer than lets a row which just missed it make the next one.
  *
  * BATCHER_WINDOW is what other servers do, for comparison: first come, first served; wait until so many rows are there or
  * the oldest has waited so long; engines in turn; no row is ever too late.
@@ -40,6 +40,7 @@ struct batcher {
     int64_t tightest_ns[2];   /* shortest time a caller gave: in this second, in the one before */
     int64_t tightest_since_ns;
     int64_t reply_ns;
+    uint32_t passed_over;     /* callers' rows that wait because the first one's deadline made a batch small */
     uint32_t turn;            /* BATCHER_WINDOW: whose it is */
     struct row *formed;       /* [batch_max] the batch that batcher_next made */
     struct row *late;         /* [waiting_max of callers] */
@@ -71,6 +72,8 @@ void batcher_done(struct batcher *batcher, int engine, uint32_t place, bool ok, 
 /* When batcher_next may find something though nothing was added and nothing came back; INT64_MAX: never. */
 int64_t batcher_look_ns(const struct batcher *batcher, int64_t now_ns);
 
+/* Lets go of what is long past; batcher_next does it too. */
+void batcher_refresh(struct batcher *batcher, int64_t now_ns);
 void batcher_admission(const struct batcher *batcher, int64_t now_ns, struct admission *out);
 static inline uint32_t batcher_waiting(const struct batcher *batcher)
 {

@@ -12,11 +12,12 @@ static const double SPREAD_LEAST = 1.05;
 static const int64_t RECENT_NS = 1000000000, UNSEEN_NS = 250000000;
 static const double RELAX_NS = 250e6;
 static const double DOUBT_SCALE = 1.5;
+enum { SLOWEST = 4 };
 
 void cost_init(struct cost *cost, uint32_t batch_max, double ns)
 {
     CHECK(batch_max > 0);
-    *cost = (struct cost){.scale = 1, .spread = SPREAD_LEAST};
+    *cost = (struct cost){.scale = 1, .spread = SPREAD_LEAST, .last = {1, 1}};
     for (uint32_t size = 1; size < batch_max && cost->count + 1 < COST_SIZES_MAX; size *= 2)
         cost->sizes[cost->count++] = size;
     cost->sizes[cost->count++] = batch_max;
@@ -65,24 +66,29 @@ uint32_t cost_fit(const struct cost *cost, double ns, uint32_t most)
     return low;
 }
 
-/* The second slowest of many, the slowest of few: about the 98th percentile, and deaf to one stall. */
+/* One of the slowest, about the 95th percentile of many: deaf to a stall or two, which no smaller batch would have been spared. */
 static double spread_now(const struct cost *cost, int64_t now_ns)
 {
-    float first = 0, second = 0;
+    float slowest[SLOWEST] = {0}; /* falling */
     uint32_t live = 0;
     for (uint32_t i = 0; i < COST_RECENT; i++) {
         if (cost->recent_ns[i] == 0 || now_ns - cost->recent_ns[i] > RECENT_NS)
             continue;
         live++;
-        if (cost->recent[i] > first) {
-            second = first;
-            first = cost->recent[i];
-        } else if (cost->recent[i] > second) {
-            second = cost->recent[i];
+        float ratio = cost->recent[i];
+        for (uint32_t j = 0; j < SLOWEST; j++) {
+            float other = slowest[j];
+            slowest[j] = ratio > other ? ratio : other;
+            ratio = ratio > other ? other : ratio;
         }
     }
-    double spread = live > 2 ? (double)second : 1;
+    double spread = live > 2 ? (double)slowest[1 + live / (COST_RECENT / 2)] : 1;
     return spread > SPREAD_LEAST ? spread : SPREAD_LEAST;
+}
+
+static double median_of_three(double a, double b, double c)
+{
+    return fmax(fmin(a, b), fmin(fmax(a, b), c));
 }
 
 /* Bends the curve where the batch lay, a little; it still never falls with size. */
@@ -103,17 +109,23 @@ static void bend(struct cost *cost, uint32_t n, double ns)
 
 void cost_observe(struct cost *cost, uint32_t n, int64_t ns, int64_t now_ns)
 {
-    double ratio = (double)ns / cost_mean_ns(cost, n);
+    double scale = (double)ns / shape_at(cost, n), ratio = scale / cost->scale;
+    double usual = median_of_three(scale, cost->last[0], cost->last[1]);
     ratio = fmin(fmax(ratio, RATIO_MIN), RATIO_MAX);
     double weight = (double)(now_ns - cost->seen_ns) / FOLLOW_NS;
     weight = fmin(fmax(weight, FOLLOW_LEAST), FOLLOW_MOST);
-    if (cost->doubt)
+    if (cost->doubt) {
         weight = 1; /* all that is known of it */
+        cost->last[1] = usual = scale;
+    }
+    cost->last[0] = cost->last[1];
+    cost->last[1] = scale;
     cost->recent[cost->recent_at] = (float)ratio;
     cost->recent_ns[cost->recent_at] = now_ns;
     cost->recent_at = (cost->recent_at + 1) % COST_RECENT;
     cost->spread = spread_now(cost, now_ns);
-    cost->scale *= 1 + weight * (ratio - 1);
+    usual = fmin(fmax(usual, cost->scale * RATIO_MIN), cost->scale * RATIO_MAX);
+    cost->scale += weight * (usual - cost->scale);
     if (ratio < 2 && ratio > 0.5)
         bend(cost, n, shape_at(cost, n) * ratio);
     cost->seen_ns = now_ns;

@@ -3,7 +3,9 @@
  *
  *     l(b) = shape(b) * scale        shape: measured at load at 1, 2, 4 … batch_max, linear between; bent slowly by live batches
  *     tail(b) = l(b) * spread        scale: how much slower than that the engine is just now; follows within a few batches
- *                                    spread: what the slowest batches of the last second were to the mean
+ *                                    spread: what the slow batches of the last second were to the mean
+ *
+ * The scale follows the median of three batches: a stall is no slow device. Nor does a stall or two widen the spread.
  *
  * One scale for all sizes, so that a device which throttles is known to be slow at sizes that have not been seen since. With
  * nothing seen for a while it goes back to 1: what was slow then may have healed, and must be tried to be known. Such an
@@ -21,6 +23,7 @@ struct cost {
     uint32_t count;
     double shape_ns[COST_SIZES_MAX]; /* never falls with size */
     double scale, spread;
+    double last[2];            /* what the two batches before said of the scale */
     float recent[COST_RECENT]; /* batch over mean, of the last ones; a ring … */
     int64_t recent_ns[COST_RECENT]; /* … and when they ended */
     uint32_t recent_at;

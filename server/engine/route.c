@@ -23,7 +23,8 @@ bool route_is_free(const struct route_engine *e, int64_t now_ns)
     return e->failures == 0 || (now_ns >= e->retry_ns && e->in_flight == 0);
 }
 
-int64_t route_free_ns(const struct route_engine *e, int64_t now_ns)
+/* by_tail: as late as it is usually, or as it may well be */
+static int64_t free_ns(const struct route_engine *e, bool by_tail, int64_t now_ns)
 {
     if (route_is_free(e, now_ns))
         return now_ns;
@@ -33,10 +34,21 @@ int64_t route_free_ns(const struct route_engine *e, int64_t now_ns)
         return e->in_flight == 0 ? e->retry_ns : INT64_MAX;
     int64_t first = INT64_MAX;
     for (uint32_t i = 0; i < e->in_flight_max; i++) {
-        if (e->batches[i].n > 0 && e->batches[i].expected_ns < first)
-            first = e->batches[i].expected_ns;
+        int64_t back_ns = by_tail ? e->batches[i].tail_ns : e->batches[i].expected_ns;
+        if (e->batches[i].n > 0 && back_ns < first)
+            first = back_ns;
     }
     return first > now_ns ? first : now_ns + 1; /* should be back: any moment */
+}
+
+int64_t route_free_ns(const struct route_engine *e, int64_t now_ns)
+{
+    return free_ns(e, false, now_ns);
+}
+
+int64_t route_surely_free_ns(const struct route_engine *e, int64_t now_ns)
+{
+    return free_ns(e, true, now_ns);
 }
 
 uint32_t route_most(const struct route_engine *e)
@@ -61,6 +73,7 @@ uint32_t route_begin(struct route_engine *e, uint32_t n, int64_t now_ns)
         place++;
     e->batches[place] = (struct route_batch){.sent_ns = now_ns, .n = n,
                                              .expected_ns = now_ns + (int64_t)cost_mean_ns(&e->cost, n),
+                                             .tail_ns = now_ns + (int64_t)cost_tail_ns(&e->cost, n),
                                              .overdue_ns = now_ns + GRACE_NS + (int64_t)(OVERDUE * cost_tail_ns(&e->cost, n))};
     e->in_flight++;
     return place;

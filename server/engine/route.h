@@ -12,8 +12,8 @@
 enum { ROUTE_ENGINES_MAX = 16, ROUTE_IN_FLIGHT_MAX = 8 };
 
 struct route_batch {
-    int64_t sent_ns, expected_ns, overdue_ns; /* when it should be back; when it is in trouble */
-    uint32_t n;                               /* 0: this place is free */
+    int64_t sent_ns, expected_ns, tail_ns, overdue_ns; /* when it should be back; at the latest; when it is in trouble */
+    uint32_t n;                                        /* 0: this place is free */
 };
 
 struct route_engine {
@@ -33,6 +33,8 @@ enum route_health route_health(const struct route_engine *engine, int64_t now_ns
 bool route_is_free(const struct route_engine *engine, int64_t now_ns);
 /* When it is expected to be able to; INT64_MAX: nobody knows. */
 int64_t route_free_ns(const struct route_engine *engine, int64_t now_ns);
+/* The same by the tails of the batches it has. */
+int64_t route_surely_free_ns(const struct route_engine *engine, int64_t now_ns);
 /* Rows that it may be given: its cap, or one that shows how it is. */
 uint32_t route_most(const struct route_engine *engine);
 /* Works out cap: batches that take at most budget_ns at the tail. */
