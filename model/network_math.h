@@ -17,14 +17,18 @@
 #include <stdint.h>
 #include <string.h>
 
-static inline uint32_t network_bits(float x)
+#ifndef NETWORK_INLINE /* a compiler for a GPU wants to be told that these are for its code */
+#define NETWORK_INLINE static inline
+#endif
+
+NETWORK_INLINE uint32_t network_bits(float x)
 {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
     return bits;
 }
 
-static inline float network_float(uint32_t bits)
+NETWORK_INLINE float network_float(uint32_t bits)
 {
     float x;
     memcpy(&x, &bits, sizeof x);
@@ -32,29 +36,29 @@ static inline float network_float(uint32_t bits)
 }
 
 /* |x|, and |x| with the sign of another number. */
-static inline float network_abs(float x)
+NETWORK_INLINE float network_abs(float x)
 {
     return network_float(network_bits(x) & 0x7fffffffu);
 }
 
-static inline float network_with_sign(float x, float sign)
+NETWORK_INLINE float network_with_sign(float x, float sign)
 {
     return network_float((network_bits(x) & 0x7fffffffu) | (network_bits(sign) & 0x80000000u));
 }
 
 /* The larger and the smaller one. A NaN in x stays; limit is none. */
-static inline float network_at_least(float x, float limit)
+NETWORK_INLINE float network_at_least(float x, float limit)
 {
     return x < limit ? limit : x;
 }
 
-static inline float network_at_most(float x, float limit)
+NETWORK_INLINE float network_at_most(float x, float limit)
 {
     return x > limit ? limit : x;
 }
 
 /* All NaNs as one: their payload would depend on the order of an instruction's operands. For what leaves a network. */
-static inline float network_one_nan(float x)
+NETWORK_INLINE float network_one_nan(float x)
 {
     return x != x ? network_float(0x7fc00000u) : x;
 }
@@ -67,36 +71,37 @@ struct network_reduced {
     float r;
 };
 
-static inline struct network_reduced network_reduce(float x, float tail)
+NETWORK_INLINE struct network_reduced network_reduce(float x, float tail)
 {
     const float round = 0x1.8p23f; /* adding it pushes the fraction out */
     float shifted = fmaf(x, 0x1.715476p0f, round);
     float n = shifted - round;
     /* ln 2 in two parts; the product with the first one is exact, and so is its difference from x. */
     float r = fmaf(n, -0x1.62e4p-1f, x) + fmaf(n, -0x1.7f7d1cp-20f, tail);
-    return (struct network_reduced){.n = network_bits(shifted) - 0x4b400000u, .r = r};
+    struct network_reduced reduced = {network_bits(shifted) - 0x4b400000u, r};
+    return reduced;
 }
 
 /* For e^x below the smallest and above the largest float too. */
-static inline struct network_reduced network_reduce_any(float x, float tail)
+NETWORK_INLINE struct network_reduced network_reduce_any(float x, float tail)
 {
     return network_reduce(network_at_most(network_at_least(x, -150.0f), 90.0f), tail);
 }
 
 /* 2^n for n of -126 .. 127. */
-static inline float network_power(uint32_t n)
+NETWORK_INLINE float network_power(uint32_t n)
 {
     return network_float((n + 127u) << 23);
 }
 
 /* n / 2, rounded down, of a two's complement number above -2^16. */
-static inline uint32_t network_half(uint32_t n)
+NETWORK_INLINE uint32_t network_half(uint32_t n)
 {
     return ((n + 0x10000u) >> 1) - 0x8000u;
 }
 
 /* (e^r - 1) / r for |r| <= ln 2 / 2. e^r from it: 2^-28. */
-static inline float network_exp_slope(float r)
+NETWORK_INLINE float network_exp_slope(float r)
 {
     float p = 0x1.694cd4p-10f;
     p = fmaf(p, r, 0x1.123988p-7f);
@@ -107,26 +112,26 @@ static inline float network_exp_slope(float r)
 }
 
 /* x e^r */
-static inline float network_times_exp(float x, float r)
+NETWORK_INLINE float network_times_exp(float x, float r)
 {
     return fmaf(x, network_exp_slope(r) * r, x);
 }
 
 /* x * 2^n. In two steps, the first of them exact: a result among the denormals is rounded once. */
-static inline float network_scale(float x, uint32_t n)
+NETWORK_INLINE float network_scale(float x, uint32_t n)
 {
     uint32_t half = network_half(n);
     return x * network_power(half) * network_power(n - half);
 }
 
-static inline float network_exp(float x)
+NETWORK_INLINE float network_exp(float x)
 {
     struct network_reduced k = network_reduce_any(x, 0.0f);
     return network_scale(fmaf(network_exp_slope(k.r), k.r, 1.0f), k.n);
 }
 
 /* e^x - 1, exact to the last place around 0 too. */
-static inline float network_expm1(float x)
+NETWORK_INLINE float network_expm1(float x)
 {
     float bounded = network_at_most(network_at_least(x, -30.0f), 89.0f);
     struct network_reduced k = network_reduce(bounded, 0.0f);
@@ -147,7 +152,7 @@ static inline float network_expm1(float x)
 /* --- logarithms ------------------------------------------------------------------------------------------------------- */
 
 /* ln(2^e (1 + f)) for f of sqrt(1/2) - 1 .. sqrt(2) - 1: 2^-27. */
-static inline float network_log_core(float e, float f)
+NETWORK_INLINE float network_log_core(float e, float f)
 {
     float p = -0x1.43097p-4f;
     p = fmaf(p, f, 0x1.08451ep-3f);
@@ -164,14 +169,14 @@ static inline float network_log_core(float e, float f)
 }
 
 /* x = 2^e m with m of sqrt(1/2) .. sqrt(2), for a normal positive x. */
-static inline float network_mantissa(float x, float *e)
+NETWORK_INLINE float network_mantissa(float x, float *e)
 {
     uint32_t up = network_bits(x) + (0x3f800000u - 0x3f3504f3u);
     *e = (float)((int32_t)(up >> 23) - 127);
     return network_float((up & 0x007fffffu) + 0x3f3504f3u);
 }
 
-static inline float network_log(float x)
+NETWORK_INLINE float network_log(float x)
 {
     float is_small = x < 0x1p-126f ? 1.0f : 0.0f;
     float scaled = x < 0x1p-126f ? x * 0x1p25f : x, e;
@@ -183,7 +188,7 @@ static inline float network_log(float x)
 }
 
 /* ln(1 + x) for x of 0 .. 1: what 1 + x lost in rounding is put back. */
-static inline float network_log1p_core(float x)
+NETWORK_INLINE float network_log1p_core(float x)
 {
     float sum = 1.0f + x, lost = x - (sum - 1.0f), e;
     float m = network_mantissa(sum, &e);
@@ -193,7 +198,7 @@ static inline float network_log1p_core(float x)
 }
 
 /* ln(1 + e^x) */
-static inline float network_softplus(float x)
+NETWORK_INLINE float network_softplus(float x)
 {
     float y = network_log1p_core(network_exp(-network_abs(x)));
     return x > 0.0f ? x + y : y;
@@ -202,7 +207,7 @@ static inline float network_softplus(float x)
 /* --- sigmoid and tanh ------------------------------------------------------------------------------------------------- */
 
 /* over / (1 + e) for e of 0 .. 1; what the sum and the quotient lost in rounding is put back. */
-static inline float network_share(float over, float e)
+NETWORK_INLINE float network_share(float over, float e)
 {
     float sum = 1.0f + e, lost = e - (sum - 1.0f);
     float inverse = 1.0f / sum;
@@ -212,13 +217,13 @@ static inline float network_share(float over, float e)
 }
 
 /* 1 / (1 + e^-x), mirrored for negative x, where e^-x may be infinite and the result is not. */
-static inline float network_sigmoid(float x)
+NETWORK_INLINE float network_sigmoid(float x)
 {
     float e = network_exp(-network_abs(x));
     return network_share(x < 0.0f ? e : 1.0f, e);
 }
 
-static inline float network_tanh(float x)
+NETWORK_INLINE float network_tanh(float x)
 {
     float square = x * x, p = -0x1.828776p-8f; /* 2^-28 up to 0.6 */
     p = fmaf(p, square, 0x1.54c3c2p-6f);
@@ -236,7 +241,7 @@ static inline float network_tanh(float x)
 
 /* a P(X > a) e^(a^2 / 2) of a standard normal X: a polynomial in (a - 1.96875) / (a + 1.96875), 2^-25 for a of 0.94 to 15,
  * and what it lost in its last rounding. */
-static inline float network_tail(float a, float *lost)
+NETWORK_INLINE float network_tail(float a, float *lost)
 {
     float t = (a - 1.96875f) / (a + 1.96875f), p = 0x1.632f36p-10f;
     p = fmaf(p, t, -0x1.d8d808p-11f);
@@ -251,7 +256,7 @@ static inline float network_tail(float a, float *lost)
     return tail;
 }
 
-static inline float network_erf(float x)
+NETWORK_INLINE float network_erf(float x)
 {
     float square = x * x, p = 0x1.586cfp-14f; /* 2^-30 up to 0.95 */
     p = fmaf(p, square, -0x1.a8f0c8p-11f);
@@ -269,7 +274,7 @@ static inline float network_erf(float x)
 
 /* x P(X <= x) of a standard normal X, that is x / 2 * (1 + erf(x / sqrt 2)). The tail is computed as such: 1 + erf would
  * cancel for negative x. What its square lost in rounding matters as much as the exponent is large. */
-static inline float network_gelu(float x)
+NETWORK_INLINE float network_gelu(float x)
 {
     float square = x * x, p = -0x1.23c10ap-17f; /* 2^-25 up to 1 */
     p = fmaf(p, square, 0x1.e8123cp-14f);
@@ -288,7 +293,7 @@ static inline float network_gelu(float x)
 
 /* x / 2 * (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) = x sigmoid(2 u), with u to twice the precision: e^u would make its
  * rounding error as many times larger as u is large. */
-static inline float network_gelu_tanh(float x)
+NETWORK_INLINE float network_gelu_tanh(float x)
 {
     const float c1 = 0x1.988454p0f, c1_low = -0x1.857936p-25f; /* 2 sqrt(2 / pi) */
     const float c3 = 0x1.2444f2p-4f, c3_low = 0x1.49b16ap-29f; /* 0.044715 of it */

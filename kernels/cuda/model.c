@@ -15,7 +15,7 @@ enum status cuda_model_make_of(const struct forest *forest, const struct network
         return error_set(err, STATUS_NO_MEMORY, "out of memory");
     model->forest = forest;
     model->network = network;
-    enum status status = forest ? forest_image_make(model, err) : error_set(err, STATUS_UNSUPPORTED, "no CUDA kernel takes networks");
+    enum status status = forest ? forest_image_make(model, err) : network_image_make(model, err);
     if (status == STATUS_OK)
         *out = model;
     else
@@ -72,7 +72,7 @@ uint32_t cuda_model_launches(const struct cuda_model *model, const struct cuda_l
                              struct cuda_launch out[CUDA_LAUNCHES_MAX])
 {
     CHECK(capacity > 0);
-    return forest_launches(model, limits, capacity, out);
+    return model->forest ? forest_launches(model, limits, capacity, out) : network_launches(model, limits, capacity, out);
 }
 
 void cuda_model_scores(const struct cuda_model *model, const void *raw, uint32_t n, double *margins, double *scores)

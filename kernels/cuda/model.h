@@ -3,6 +3,7 @@
 
 #include "kernels/cuda/forest_image.h"
 #include "kernels/cuda/kernels.h"
+#include "kernels/cuda/network_image.h"
 #include "model/forest.h"
 
 struct cuda_model {
@@ -10,8 +11,9 @@ struct cuda_model {
     const struct network *network;
     void *image; /* aligned to CUDA_IMAGE_ALIGN, zeroed where nothing was put; NULL once dropped */
     size_t image_bytes;
-    enum cuda_kernel kernel; /* the variant: forest_few_..., network_... */
-    struct forest_image forest_head; /* a copy of what the image begins with */
+    enum cuda_kernel kernel; /* of a forest: the variant of forest_few */
+    struct forest_image forest_head; /* a copy of what the image begins with: one of the two */
+    struct network_image network_head;
 };
 
 /* Room for a part of an image: where it begins. */
@@ -22,9 +24,12 @@ static inline uint64_t cuda_image_place(size_t *end, size_t count, size_t bytes)
     return at;
 }
 
-/* Fills in image, kernel and head of a model whose forest is set. STATUS_NO_MEMORY, STATUS_UNSUPPORTED. */
+/* Fill in image and head, and a forest's kernel. STATUS_NO_MEMORY, STATUS_UNSUPPORTED. */
 MUST_USE enum status forest_image_make(struct cuda_model *model, struct error *err);
+MUST_USE enum status network_image_make(struct cuda_model *model, struct error *err);
 
-/* Its launches, as cuda_model_launches. */
+/* As cuda_model_launches. */
 uint32_t forest_launches(const struct cuda_model *model, const struct cuda_limits *limits, uint32_t capacity,
                          struct cuda_launch out[CUDA_LAUNCHES_MAX]);
+uint32_t network_launches(const struct cuda_model *model, const struct cuda_limits *limits, uint32_t capacity,
+                          struct cuda_launch out[CUDA_LAUNCHES_MAX]);

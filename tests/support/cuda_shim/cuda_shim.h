@@ -63,6 +63,23 @@ static inline void store_release(uint64_t *at, uint64_t value)
     __atomic_store_n(at, value, __ATOMIC_RELEASE);
 }
 
+/* Copied when it is waited for, so that who does not wait finds what was there before. */
+static inline void copy_async16(void *to, const void *from)
+{
+    struct shim_thread *self = shim_self();
+    self->copies[self->copy_count++ % SHIM_COPIES_MAX] = {to, from};
+    if (self->copy_count > SHIM_COPIES_MAX)
+        __builtin_trap();
+}
+
+static inline void copy_async_wait()
+{
+    struct shim_thread *self = shim_self();
+    for (uint32_t i = 0; i < self->copy_count; i++)
+        *static_cast<uint4 *>(self->copies[i].to) = *static_cast<const uint4 *>(self->copies[i].from);
+    self->copy_count = 0;
+}
+
 static inline uint32_t atomicAdd(uint32_t *at, uint32_t more)
 {
     return __atomic_fetch_add(at, more, __ATOMIC_RELAXED);

@@ -196,6 +196,7 @@ static enum status run_block(struct launch *l, uint32_t block, unsigned char gar
         t->self.block.x = block;
         t->wait = RUNS;
         t->block_barriers = t->warp_barriers = 0;
+        t->self.copy_count = 0;
         fiber_start(t->fiber, run_thread, t);
     }
     ORDER_BEFORE(&l->began);
@@ -260,7 +261,11 @@ enum status shim_launch(cuda_function kernel, const struct cuda_args *args, uint
     l->shared_bytes = shared_bytes;
     for (uint32_t i = 0; status == STATUS_OK && i < block; i++) {
         l->threads[i].launch = l;
-        l->threads[i].self = (struct shim_thread){.thread = {i, 0, 0}, .block_size = {block, 1, 1}, .grid_size = {grid, 1, 1}, .shared = l->shared};
+        struct shim_thread *self = &l->threads[i].self;
+        self->thread = (struct shim_dim){i, 0, 0};
+        self->block_size = (struct shim_dim){block, 1, 1};
+        self->grid_size = (struct shim_dim){grid, 1, 1};
+        self->shared = l->shared;
     }
     unsigned number = launches++;
     for (uint32_t b = 0; status == STATUS_OK && b < grid; b++)

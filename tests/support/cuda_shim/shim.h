@@ -23,10 +23,19 @@ struct shim_dim {
     uint32_t x, y, z;
 };
 
+enum { SHIM_COPIES_MAX = 256 };
+
+struct shim_copy {
+    void *to;
+    const void *from;
+};
+
 /* The running CUDA thread. */
 struct shim_thread {
     struct shim_dim thread, block, block_size, grid_size;
     void *shared;
+    struct shim_copy copies[SHIM_COPIES_MAX]; /* of 16 bytes, on their way */
+    uint32_t copy_count;
 };
 
 /* Called by kernels, through cuda_shim.h. */
