@@ -64,3 +64,36 @@ void engine_describe(const struct engine *engine, const struct prepared *prepare
     if (engine->backend->describe)
         engine->backend->describe(engine->context, prepared, out);
 }
+
+uint32_t backend_devices(const struct backend *backend, const char *options, struct error *found)
+{
+    uint32_t count = 1;
+    (void)error_set(found, STATUS_OK, "%s: %s", backend->name, backend->summary);
+    if (backend->devices && backend->devices(options, &count, found) != STATUS_OK)
+        count = 0;
+    return count;
+}
+
+enum status engine_attach(const struct engine *engine, void *memory, size_t bytes, struct error *err)
+{
+    return engine->backend->attach ? engine->backend->attach(engine->context, memory, bytes, err) : STATUS_OK;
+}
+
+bool engine_notify(const struct engine *engine, void (*wake)(void *owner), void *owner)
+{
+    if (engine->backend->notify)
+        engine->backend->notify(engine->context, wake, owner);
+    return engine->backend->notify != NULL;
+}
+
+bool engine_state(const struct engine *engine, struct engine_state *out)
+{
+    if (engine->backend->state)
+        engine->backend->state(engine->context, out);
+    return engine->backend->state != NULL;
+}
+
+size_t engine_figures(const struct engine *engine, struct engine_figure *out, size_t max)
+{
+    return engine->backend->figures ? engine->backend->figures(engine->context, out, max) : 0;
+}

@@ -44,6 +44,21 @@ struct backend_limits {
     bool synchronous;       /* done is always called before submit returns; submit may be called from any thread */
 };
 
+/* How a device behind an engine is, for operators. */
+struct engine_state {
+    bool up;
+    char device[96];  /* "NVIDIA H100 80GB HBM3 (GPU 0)" */
+    char reason[192]; /* why it is down, in words */
+};
+
+/* One number of an engine's, as a metric is named and described; all strings are static. Those of one family follow each other,
+ * and engines of one backend have the same ones in the same order. */
+struct engine_figure {
+    const char *name, *type, *help;         /* "assay_device_rows_total", "counter" */
+    const char *label, *label_value;        /* NULL: none */
+    double value;
+};
+
 struct backend {
     const char *name; /* "reference", "cpu", "cuda" */
     const char *summary;
@@ -57,6 +72,12 @@ struct backend {
     unsigned (*poll)(void *context);                                      /* optional: 0; completions delivered */
     int64_t (*due)(void *context);                                        /* optional: 0; see engine_due_ns */
     void (*describe)(void *context, const struct prepared *prepared, struct buf *out); /* optional: lines "key: value" */
+    /* The rest is for backends with a device; all optional. */
+    enum status (*devices)(const char *options, uint32_t *count, struct error *found);
+    enum status (*attach)(void *context, void *memory, size_t bytes, struct error *err);
+    void (*notify)(void *context, void (*wake)(void *owner), void *owner);
+    void (*state)(void *context, struct engine_state *out);
+    size_t (*figures)(void *context, struct engine_figure *out, size_t max);
 };
 
 struct engine {
@@ -76,4 +97,18 @@ unsigned engine_poll(const struct engine *engine);
 /* When a poll can deliver something at the earliest (monotonic); 0: it does not know, INT64_MAX: nothing is in flight. */
 int64_t engine_due_ns(const struct engine *engine);
 void engine_limits(const struct engine *engine, const struct prepared *prepared, struct backend_limits *out);
+
+/* How many engines of a backend this machine has: one for each device, to be opened with the option device=i; 1 for a
+ * backend without devices. `found` always says in a line what was found. Any thread. */
+uint32_t backend_devices(const struct backend *backend, const char *options, struct error *found);
+/* Memory that rows will lie in, which a device then reads where it is; rows from elsewhere are copied. After prepare, before
+ * batches come; it stays as it is until close. A backend without devices has no use for it. */
+MUST_USE enum status engine_attach(const struct engine *engine, void *memory, size_t bytes, struct error *err);
+/* wake(owner) is called, from any thread, when a poll has something to deliver. After prepare, while nothing is in flight; NULL
+ * ends it, and owner may go. False: the backend does not tell; poll it. */
+bool engine_notify(const struct engine *engine, void (*wake)(void *owner), void *owner);
+/* False: there is no device behind it. Any thread. */
+bool engine_state(const struct engine *engine, struct engine_state *out);
+/* Fills up to max and returns how many there are. Any thread. */
+size_t engine_figures(const struct engine *engine, struct engine_figure *out, size_t max);
 void engine_describe(const struct engine *engine, const struct prepared *prepared, struct buf *out);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kernels/cpu/backend_cpu.h"
+#include "kernels/cuda/backend_cuda.h"
 #include "kernels/ref/backend_reference.h"
 #include "model/base/nearest.h"
 #include "server/cmd/command.h"
@@ -22,7 +23,7 @@ static const struct command {
 };
 
 static const struct backend *const backends[] = {&backend_cpu, &backend_reference, &backend_cpu_scalar,
-                                                 &backend_cpu_avx2, &backend_cpu_avx512, NULL};
+                                                 &backend_cpu_avx2, &backend_cpu_avx512, &backend_cuda, NULL};
 static const struct source *const sources[] = {&source_labels, &source_http, &source_kafka, NULL};
 
 static void print_usage(FILE *out)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config/settings.h"
+#include "model/backend.h"
 #include "server/cmd/args.h"
 #include "server/decision_log.h"
 #include "server/loaded.h"
@@ -59,6 +60,18 @@ static enum status check_sources(const struct parts *parts, const struct setting
     return STATUS_OK;
 }
 
+/* What of devices this machine has, in a line a backend that knows any. */
+static void show_devices(const struct parts *parts)
+{
+    for (const struct backend *const *b = parts->backends; *b; b++) {
+        struct error found = {""};
+        if (!(*b)->devices)
+            continue;
+        (void)backend_devices(*b, "", &found);
+        (void)printf("%s:%*s%s\n", (*b)->name, (int)(7 - strlen((*b)->name)), "", found.message);
+    }
+}
+
 /* Says what would run, so that a mistake that is no error (the wrong topic) can be seen too. */
 static int check(const struct parts *parts, const struct settings *settings)
 {
@@ -72,6 +85,7 @@ static int check(const struct parts *parts, const struct settings *settings)
         (void)fprintf(stderr, "assay: %s\n", err.message);
         return EXIT_FAILED;
     }
+    show_devices(parts);
     (void)printf("http:   %s\n", settings->http_listen[0] ? settings->http_listen : "off");
     if (settings->stream_input[0])
         (void)printf("kafka:  %s -> %s, dead letters to %s\n", settings->stream_input, settings->stream_output,
