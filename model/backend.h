@@ -62,6 +62,7 @@ struct engine_figure {
 struct backend {
     const char *name; /* "reference", "cpu", "cuda" */
     const char *summary;
+    bool only_by_name; /* auto passes it over */
     enum status (*open)(void **context, struct error *err);
     enum status (*configure)(void *context, const char *options, struct error *err); /* optional: takes none */
     void (*close)(void *context);

@@ -8,16 +8,26 @@
 #include "model/bundle.h"
 #include "server/cmd/command.h"
 
-struct loaded {
-    struct bundle *bundle;
+enum { LOADED_ENGINES_MAX = 16 };
+
+/* An engine with the model prepared on it. */
+struct loaded_engine {
     struct engine engine;
     struct prepared *prepared;
+};
+
+struct loaded {
+    struct bundle *bundle;
+    struct engine engine; /* the first */
+    struct prepared *prepared;
+    struct loaded_engine more[LOADED_ENGINES_MAX - 1]; /* [more_count] where several are wanted */
+    uint32_t more_count;
     uint64_t golden_rows; /* checked; 0: the bundle has none */
 };
 
-/* engine: "auto" or the name of a backend. Fails as bundle_load, engine_choose and golden_check do, and then leaves nothing
- * to close. */
-MUST_USE enum status loaded_open(const struct parts *parts, const char *dir, const char *engine, struct loaded *out, struct error *err);
+/* engines: one or several words as engine_choose has them, each with *n for n of them: "auto", "cpu*2", "cpu synthetic:gpu".
+ * Fails as bundle_load, engine_choose and golden_check do, and then leaves nothing to close. */
+MUST_USE enum status loaded_open(const struct parts *parts, const char *dir, const char *engines, struct loaded *out, struct error *err);
 /* The same, golden rows unread: for who writes new ones. */
-MUST_USE enum status loaded_open_unchecked(const struct parts *parts, const char *dir, const char *engine, struct loaded *out, struct error *err);
+MUST_USE enum status loaded_open_unchecked(const struct parts *parts, const char *dir, const char *engines, struct loaded *out, struct error *err);
 void loaded_close(struct loaded *loaded);

@@ -7,6 +7,7 @@
 #include "kernels/cpu/backend_cpu.h"
 #include "kernels/cuda/backend_cuda.h"
 #include "kernels/ref/backend_reference.h"
+#include "kernels/synthetic/backend_synthetic.h"
 #include "model/base/nearest.h"
 #include "server/cmd/command.h"
 #include "server/http/source_http.h"
@@ -23,7 +24,7 @@ static const struct command {
 };
 
 static const struct backend *const backends[] = {&backend_cpu, &backend_reference, &backend_cpu_scalar,
-                                                 &backend_cpu_avx2, &backend_cpu_avx512, &backend_cuda, NULL};
+                                                 &backend_cpu_avx2, &backend_cpu_avx512, &backend_cuda, &backend_synthetic, NULL};
 static const struct source *const sources[] = {&source_labels, &source_http, &source_kafka, NULL};
 
 static void print_usage(FILE *out)

@@ -7,17 +7,27 @@
 #include "server/pipeline.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "model/base/check.h"
 #include "model/base/clock.h"
 #include "server/admit.h"
 #include "server/decision_log.h"
+#include "server/engine/dispatcher.h"
+#include "server/engine/wake.h"
 
 struct pipeline {
     struct pipeline_options with;
     const struct model_info *info;
     uint32_t engine_max; /* rows in one call of the engine */
+};
+
+/* A ticket whose submitter waits for it. The worker's, as the dispatcher may still look at it when the waiter has seen it done. */
+struct waiting {
+    struct ticket ticket; /* first */
+    struct wake wake;
+    _Atomic bool done;
 };
 
 struct worker {
@@ -31,7 +41,10 @@ struct worker {
     uint32_t *slots;     /* [batch_max] */
     double *margins;     /* [batch_max][margins], of the engine call under way */
     double *scores;      /* [batch_max][scores] */
-    enum status scored;  /* of the engine call just done */
+    bool called;         /* an engine call is under way … */
+    enum status scored;  /* … and how it ended */
+    struct waiting waiting;
+    double alone_ns;     /* what the engine takes for a row alone, called from here: a running mean; 0: not known yet */
     int64_t decoded_ns;  /* end of the last decode of the group under way; 0: none is */
 };
 
@@ -47,9 +60,6 @@ enum status pipeline_create(const struct pipeline_options *options, struct pipel
     CHECK(windows == 0 || options->history);
     struct backend_limits limits;
     engine_limits(options->engine, options->prepared, &limits);
-    if (!limits.synchronous)
-        return error_set(err, STATUS_UNSUPPORTED, "engine %s answers later, which needs a batcher; choose engine: cpu",
-                         options->engine->backend->name);
     struct pipeline *p = calloc(1, sizeof *p);
     if (!p)
         return error_set(err, STATUS_NO_MEMORY, "out of memory for the pipeline");
@@ -82,7 +92,7 @@ static enum status allocate(struct worker *w, struct error *err)
 enum status worker_create(struct pipeline *pipeline, enum source_kind source, uint32_t batch_max, struct worker **out, struct error *err)
 {
     CHECK(batch_max > 0);
-    struct worker *w = calloc(1, sizeof *w);
+    struct worker *w = aligned_alloc(_Alignof(struct worker), sizeof *w);
     if (!w)
         return error_set(err, STATUS_NO_MEMORY, "out of memory for a worker");
     *w = (struct worker){.pipeline = pipeline, .source = source, .batch_max = batch_max};
@@ -123,6 +133,8 @@ enum status pipeline_decode(struct worker *worker, struct txn *txn, const char *
     txn->state = TXN_COMPLETE;
     txn->state_source = -1;
     txn->times = (struct stage_times){0};
+    txn->scored_ns = 0;
+    txn->deadline_ns = received_ns + worker->pipeline->with.slo_ns;
     metrics_move(worker->metrics, METRIC_IN_FLIGHT, (uint32_t)worker->source, 1);
     enum status status = decode_transaction(txn->bundle->schema, json, len, &txn->input, consumed, &txn->fault);
     txn->document = (struct span){json, (uint32_t)(*consumed ? *consumed : len)};
@@ -153,6 +165,7 @@ static void batch_done(struct batch *batch, enum status status)
 {
     struct worker *worker = batch->owner;
     worker->scored = status;
+    worker->called = false;
 }
 
 static void compute_features(struct worker *worker, struct txn *const *txns, uint32_t n)
@@ -164,13 +177,16 @@ static void compute_features(struct worker *worker, struct txn *const *txns, uin
     }
 }
 
-/* What the engine gave for one row, taken into its slot: the bundle's output alone. */
-static void take_scores(const struct pipeline *p, struct txn *txn, const double *margins, const double *scores)
+/* One call of the engine, waited for: an engine that answers later is polled, for as long as nobody else uses it. */
+static enum status call_engine(struct worker *worker, struct batch *batch)
 {
-    const struct bundle *bundle = txn->bundle;
-    /* A model with fewer margins than scores, or the reverse, has one that stands for the row. */
-    txn->verdict.margin = margins[bundle->output < p->info->margins ? bundle->output : 0];
-    txn->verdict.score = scores[bundle->output];
+    const struct engine *engine = worker->pipeline->with.engine;
+    worker->called = true;
+    enum status status = engine_submit(engine, worker->pipeline->with.prepared, batch);
+    while (status == STATUS_OK && worker->called)
+        (void)engine_poll(engine);
+    metrics_observe_size(worker->metrics, METRIC_BATCH, batch->n);
+    return status == STATUS_OK ? worker->scored : status;
 }
 
 static void compute_scores(struct worker *worker, struct txn *const *txns, uint32_t n)
@@ -181,15 +197,12 @@ static void compute_scores(struct worker *worker, struct txn *const *txns, uint3
         uint32_t part = n - at < p->engine_max ? n - at : p->engine_max;
         struct batch batch = {.rows = pool_rows(p->with.pool), .slots = worker->slots + at, .n = part, .margins = worker->margins,
                               .scores = worker->scores, .done = batch_done, .owner = worker};
-        if (status == STATUS_OK) {
-            status = engine_submit(p->with.engine, p->with.prepared, &batch);
-            status = status == STATUS_OK ? worker->scored : status;
-            metrics_observe_size(worker->metrics, METRIC_BATCH, part);
-        }
+        if (status == STATUS_OK)
+            status = call_engine(worker, &batch);
         for (uint32_t i = 0; i < part; i++) {
             txns[at + i]->outcome = status == STATUS_OK ? OUTCOME_SCORED : OUTCOME_FAILED;
             if (status == STATUS_OK)
-                take_scores(p, txns[at + i], worker->margins + (size_t)i * p->info->margins, worker->scores + (size_t)i * p->info->scores);
+                txn_take_scores(txns[at + i], p->info, worker->margins + (size_t)i * p->info->margins, worker->scores + (size_t)i * p->info->scores);
         }
     }
 }
@@ -252,16 +265,95 @@ static void conclude(struct worker *worker, struct txn *const *txns, uint32_t n)
     metrics_observe_ns(worker->metrics, METRIC_STAGE, STAGE_DECIDE, (uint64_t)each, n);
 }
 
-void pipeline_score(struct worker *worker, struct txn *const *txns, uint32_t n, pipeline_deliver *deliver, void *owner)
+/* A row alone took so long here: is it dearer by now than one that goes through the batcher? */
+static void weigh(struct worker *worker, int64_t took_ns)
+{
+    struct dispatcher *dispatcher = worker->pipeline->with.dispatcher;
+    if (!dispatcher)
+        return;
+    /* Slowly: one slow row, while the machine did something else, is no slow model. */
+    worker->alone_ns += ((double)took_ns - worker->alone_ns) / 64;
+    dispatcher_weigh(dispatcher, worker->alone_ns);
+}
+
+/* In this thread. */
+static void score_here(struct worker *worker, struct txn *const *txns, uint32_t n)
 {
     uint32_t in = prepare(worker, txns, n);
     int64_t start = clock_monotonic_ns();
     compute_scores(worker, worker->in, in);
-    int64_t each = (clock_monotonic_ns() - start) / n;
+    int64_t took = clock_monotonic_ns() - start;
     for (uint32_t i = 0; i < n; i++)
-        txns[i]->times.score = each;
-    metrics_observe_ns(worker->metrics, METRIC_STAGE, STAGE_SCORE, (uint64_t)each, n);
+        txns[i]->times.score = took / n;
+    metrics_observe_ns(worker->metrics, METRIC_STAGE, STAGE_SCORE, (uint64_t)(took / n), n);
+    if (in == 1)
+        weigh(worker, took);
     conclude(worker, txns, n);
+}
+
+enum refusal pipeline_admit(const struct worker *worker, const struct txn *txn, uint32_t before)
+{
+    struct dispatcher *dispatcher = worker->pipeline->with.dispatcher;
+    int64_t now = worker->decoded_ns ? worker->decoded_ns : clock_monotonic_ns(); /* just now, mostly */
+    if (dispatcher && dispatcher_batches(dispatcher))
+        return dispatcher_admit(dispatcher, txn->deadline_ns, before, now);
+    return now > txn->deadline_ns ? REFUSAL_BUSY : REFUSAL_NONE;
+}
+
+bool pipeline_batches(const struct worker *worker)
+{
+    return worker->pipeline->with.dispatcher && dispatcher_batches(worker->pipeline->with.dispatcher);
+}
+
+void pipeline_submit(struct worker *worker, struct ticket *ticket, struct txn *const *txns, uint32_t n)
+{
+    enum row_kind kind = worker->source == SOURCE_HTTP ? ROW_CALLER : ROW_STREAM;
+    uint32_t in = prepare(worker, txns, n);
+    worker->alone_ns = 0;
+    if (in > 0)
+        dispatcher_submit(worker->pipeline->with.dispatcher, ticket, kind, worker->in, in, clock_monotonic_ns());
+    else
+        ticket->done(ticket);
+}
+
+void pipeline_take(struct worker *worker, struct txn *const *txns, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (txns[i]->outcome == OUTCOME_SCORED)
+            metrics_observe_ns(worker->metrics, METRIC_STAGE, STAGE_SCORE, (uint64_t)txns[i]->times.score, 1);
+    }
+    conclude(worker, txns, n);
+}
+
+static void stop_waiting(struct ticket *ticket)
+{
+    struct waiting *w = (struct waiting *)(void *)ticket;
+    atomic_store_explicit(&w->done, true, memory_order_release); /* the waiter sees the slots as they came back */
+    wake_now(&w->wake);
+}
+
+static void score_elsewhere(struct worker *worker, struct txn *const *txns, uint32_t n)
+{
+    struct waiting *w = &worker->waiting;
+    atomic_store_explicit(&w->done, false, memory_order_relaxed); /* handed over with the ticket */
+    w->ticket.done = stop_waiting;
+    pipeline_submit(worker, &w->ticket, txns, n);
+    while (!atomic_load_explicit(&w->done, memory_order_acquire)) {
+        wake_prepare(&w->wake);
+        if (atomic_load_explicit(&w->done, memory_order_acquire))
+            wake_cancel(&w->wake);
+        else
+            wake_sleep(&w->wake, INT64_MAX);
+    }
+    pipeline_take(worker, txns, n);
+}
+
+void pipeline_score(struct worker *worker, struct txn *const *txns, uint32_t n, pipeline_deliver *deliver, void *owner)
+{
+    if (pipeline_batches(worker))
+        score_elsewhere(worker, txns, n);
+    else
+        score_here(worker, txns, n);
     if (deliver)
         deliver(owner, txns, n);
 }
@@ -275,6 +367,8 @@ void pipeline_finish(struct worker *worker, const struct txn *txn, int64_t now_n
     metrics_move(m, METRIC_IN_FLIGHT, source, -1);
     metrics_observe_ns(m, METRIC_STAGE, STAGE_DECODE, (uint64_t)txn->times.decode, 1);
     metrics_observe_ns(m, METRIC_TOTAL, source, (uint64_t)(now_ns - txn->received_ns), 1);
+    if (txn->outcome == OUTCOME_REFUSED)
+        metrics_add(m, METRIC_REFUSED, txn->refusal, 1);
     if (txn->outcome == OUTCOME_REJECTED)
         metrics_add(m, METRIC_DECODE_FAULTS, (uint32_t)txn->fault.reason, 1);
     if (txn->outcome == OUTCOME_SCORED)

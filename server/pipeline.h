@@ -4,8 +4,9 @@
  *     source thread:  pool_take ─► pipeline_decode (each) ─► pipeline_score (all) ─► deliver (the source's own) ─► pipeline_finish
  *                                                                                                              (each) ─► pool_give
  *
- * Run to completion: with a synchronous engine everything happens in the thread that received the bytes. A worker is that
- * thread's private part (scratch, metrics shard), so no stage takes a lock or allocates.
+ * Run to completion: where a row is cheap, everything happens in the thread that received the bytes. Where batches pay, the
+ * feature row is made there, the batcher (engine/dispatcher.h) has the engines score it, and the decision is taken there again.
+ * A worker is that thread's private part (scratch, metrics shard), so no stage takes a lock or allocates.
  *
  * pipeline_score takes transactions into the past of their keys: whatever refuses one (no slot, a repeat that is answered) comes
  * before it, and what it has begun is answered.
@@ -21,7 +22,9 @@
 struct pipeline;
 struct worker;
 struct decision_log;
+struct dispatcher;
 struct history;
+struct ticket;
 
 /* Borrows all; they outlive the pipeline. `prepared` is what `engine` made of the bundle's model. */
 struct pipeline_options {
@@ -33,9 +36,11 @@ struct pipeline_options {
     struct history *history;           /* what the bundle's windows look at; NULL: it has none */
     bool live;                         /* times ahead of the clock are refused; else what comes is history */
     struct decision_log *decision_log; /* NULL: none */
+    struct dispatcher *dispatcher;     /* NULL: whoever brings rows scores them */
+    int64_t slo_ns;                    /* a deadline, unless the caller gave one */
 };
 
-/* STATUS_UNSUPPORTED: the engine does not answer before submit returns, which running to completion needs. */
+/* Without a dispatcher an engine that answers later is waited for, and one thread alone may have a worker. */
 MUST_USE enum status pipeline_create(const struct pipeline_options *options, struct pipeline **out, struct error *err);
 void pipeline_free(struct pipeline *pipeline); /* all workers must be freed before */
 
@@ -57,10 +62,20 @@ enum status pipeline_decode_whole(struct worker *worker, struct txn *txn, const 
  * time lies ahead of the clock. */
 typedef void pipeline_deliver(void *owner, struct txn *const *txns, uint32_t n);
 
-/* Computes the features of n decoded transactions (rejected ones are not handed in), scores them and calls deliver; with a
- * synchronous engine that is before it returns. deliver may be NULL: the caller looks at the transactions itself. CHECKs
- * n <= batch_max. */
+/* Computes the features of n decoded transactions (rejected ones are not handed in), scores them, here or through the batcher, and
+ * calls deliver before it returns. deliver may be NULL: the caller looks at the transactions itself. CHECKs n <= batch_max. */
 void pipeline_score(struct worker *worker, struct txn *const *txns, uint32_t n, pipeline_deliver *deliver, void *owner);
+
+/* For callers with a deadline, before the transaction leaves any trace: can it be answered in time? before: those of the same
+ * group that were let in already. */
+enum refusal pipeline_admit(const struct worker *worker, const struct txn *txn, uint32_t before);
+
+/* pipeline_score in two halves, for a thread that serves others meanwhile. While pipeline_batches says so, n transactions may be
+ * submitted; they are the batcher's until the ticket's done has been called (mostly in another thread), and are then to be taken: their
+ * outcome is one of pipeline_score's, or OUTCOME_REFUSED. */
+bool pipeline_batches(const struct worker *worker);
+void pipeline_submit(struct worker *worker, struct ticket *ticket, struct txn *const *txns, uint32_t n);
+void pipeline_take(struct worker *worker, struct txn *const *txns, uint32_t n);
 
 /* For the source, once the answer has been handed over: counts the outcome, the decision and the time of a transaction. */
 void pipeline_finish(struct worker *worker, const struct txn *txn, int64_t now_ns);

@@ -74,6 +74,7 @@ static void write_timing(struct buf *out, const struct stage_times *t)
 {
     write_stage(out, "decode", t->decode, ",\"timing\":{\"");
     write_stage(out, "features", t->features, ",\"");
+    write_stage(out, "wait", t->wait, ",\"");
     write_stage(out, "score", t->score, ",\"");
     write_stage(out, "decide", t->decide, ",\"");
     buf_char(out, '}');
@@ -102,6 +103,21 @@ void record_write(struct buf *out, const struct txn *txn, const struct rows *row
     if (options->timing)
         write_timing(out, &txn->times);
     buf_char(out, '}');
+}
+
+void record_write_fallback(struct buf *out, const struct txn *txn)
+{
+    const struct bundle *bundle = txn->bundle;
+    struct span id = txn->input.values[schema_id(bundle->schema)].text;
+    LITERAL(out, "{\"transaction_id\":");
+    buf_json_string(out, id.data, id.len);
+    buf_char(out, ',');
+    record_write_verdict(out, bundle, &txn->verdict, 0);
+    LITERAL(out, ",\"model\":");
+    write_text(out, bundle->name);
+    LITERAL(out, ",\"version\":");
+    write_text(out, bundle->version);
+    LITERAL(out, ",\"state\":\"fallback\"}");
 }
 
 void record_write_fault(struct buf *out, const struct schema *schema, const struct decode_fault *fault)

@@ -19,6 +19,9 @@ struct record_options {
 /* Appends the record of a scored or repeated transaction; row: its feature row (used with options->features). */
 void record_write(struct buf *out, const struct txn *txn, const struct rows *rows, const struct record_options *options);
 
+/* Of a transaction that got a decision without a score: the same fields, score null, state fallback. */
+void record_write_fallback(struct buf *out, const struct txn *txn);
+
 /* The parts of it that other lines share. */
 /* A number that JSON can hold, else null: a score can be NaN where a model was fed with infinities. */
 void record_write_number(struct buf *out, double value, enum number_type type);

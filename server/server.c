@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "model/base/check.h"
 #include "model/base/clock.h"
 #include "server/decision_log.h"
+#include "server/engine/dispatcher.h"
 #include "server/keeper.h"
 #include "server/loaded.h"
 #include "server/log.h"
@@ -27,6 +29,7 @@ struct running {
     struct loaded loaded;
     struct decision_log *decision_log;
     struct keeper *keeper; /* NULL: the bundle has no windows */
+    struct dispatcher *dispatcher;
     const struct source *sources[SOURCES_MAX];
     void *contexts[SOURCES_MAX];
     size_t source_count, started;
@@ -83,6 +86,30 @@ static void fail(const struct server *server, const char *reason)
     (void)kill(getpid(), FAIL_SIGNAL); /* server_wait takes it */
 }
 
+static uint32_t cores(void)
+{
+    cpu_set_t cpus;
+    uint32_t n = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? (uint32_t)CPU_COUNT(&cpus) : 1;
+    return n < ROUTE_ENGINES_MAX ? n : ROUTE_ENGINES_MAX;
+}
+
+static enum status make_dispatcher(struct running *r, const struct pool_options *pool, struct error *err)
+{
+    const struct settings *s = r->settings;
+    struct dispatcher_engine engines[LOADED_ENGINES_MAX] = {{.engine = &r->loaded.engine, .prepared = r->loaded.prepared}};
+    for (uint32_t i = 0; i < r->loaded.more_count; i++)
+        engines[i + 1] = (struct dispatcher_engine){.engine = &r->loaded.more[i].engine, .prepared = r->loaded.more[i].prepared};
+    r->server.slo_ns = (int64_t)(s->http_slo_ms * 1e6);
+    const struct dispatcher_options options = {
+        .engines = engines, .engine_count = r->loaded.more_count + 1, .info = model_info(r->loaded.bundle->model), .pool = r->server.pool,
+        .metrics = r->server.metrics, .slots = {[ROW_CALLER] = pool->slots[SOURCE_HTTP], [ROW_STREAM] = pool->slots[SOURCE_KAFKA]},
+        .copies = cores(), .mode = (enum dispatcher_mode)s->batch_mode, .policy = (enum batcher_policy)s->batch_policy,
+        .batch_max = (uint32_t)s->batch_max, .window_rows = (uint32_t)s->batch_window_rows, .slo_ns = r->server.slo_ns,
+        .window_ns = s->batch_window_us * 1000,
+    };
+    return dispatcher_create(&options, &r->dispatcher, err);
+}
+
 static enum status make_pipeline(struct running *r, struct error *err)
 {
     const struct settings *s = r->settings;
@@ -100,12 +127,16 @@ static enum status make_pipeline(struct running *r, struct error *err)
         return error_set(err, STATUS_INVALID, "nothing to serve: set http.listen, or stream.input for Kafka");
     enum status status = pool_create(r->loaded.bundle->schema, &pool_options, &r->server.pool, err);
     if (status == STATUS_OK)
+        status = make_dispatcher(r, &pool_options, err);
+    if (status == STATUS_OK)
         status = history_create(r->loaded.bundle->schema, r->loaded.bundle->plan, &keep, &r->server.history, err);
     if (status != STATUS_OK)
         return status;
     const struct pipeline_options options = {.bundle = r->loaded.bundle, .engine = &r->loaded.engine, .prepared = r->loaded.prepared,
                                              .pool = r->server.pool, .metrics = r->server.metrics, .history = r->server.history,
-                                             .live = true, .decision_log = r->decision_log};
+                                             .live = true, .decision_log = r->decision_log, .dispatcher = r->dispatcher,
+                                             .slo_ns = r->server.slo_ns};
+    r->server.dispatcher = r->dispatcher;
     return pipeline_create(&options, &r->server.pipeline, err);
 }
 
@@ -159,11 +190,10 @@ static enum status start_sources(struct running *r, const struct parts *parts, s
 
 static enum status start_all(struct running *r, const struct parts *parts, struct error *err)
 {
-    char choice[SETTINGS_CHOICE_MAX];
     const struct settings *s = r->settings;
     if (!s->bundle[0])
         return error_set(err, STATUS_INVALID, "no bundle: set `bundle` in the configuration, or --set bundle=DIR");
-    enum status status = loaded_open(parts, s->bundle, settings_choice(s, "engine", choice), &r->loaded, err);
+    enum status status = loaded_open(parts, s->bundle, s->engine, &r->loaded, err);
     if (status == STATUS_OK)
         status = metrics_create(&r->server.metrics, err);
     if (status == STATUS_OK)
@@ -258,12 +288,14 @@ bool server_stop(struct running *running)
     struct running *r = running;
     int64_t deadline_ns = clock_monotonic_ns() + r->settings->drain_s * 1000000000;
     decision_log_end(r->decision_log, deadline_ns); /* first: a worker that waits for the log must not hold up the drain */
+    dispatcher_end(r->dispatcher, deadline_ns);
     atomic_store_explicit(&r->stopping, true, memory_order_relaxed);
     bool whole = stop_sources(r, deadline_ns);
     for (size_t i = r->source_count; i-- > 0;)
         r->sources[i]->destroy(r->contexts[i]);
     keeper_stop(r->keeper);
     pipeline_free(r->server.pipeline);
+    dispatcher_free(r->dispatcher);
     decision_log_free(r->decision_log, deadline_ns);
     pool_free(r->server.pool);
     history_free(r->server.history);

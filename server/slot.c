@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "model/base/check.h"
+#include "model/model.h"
 
 #define NO_SLOT UINT32_MAX
 
@@ -111,7 +112,8 @@ uint32_t pool_take(struct pool *pool, enum source_kind source, struct txn **out,
     return got;
 }
 
-void pool_give(struct pool *pool, struct txn *const *txns, uint32_t n)
+/* Slots that one holds. */
+static void give(struct pool *pool, struct txn *const *txns, uint32_t n)
 {
     if (n == 0)
         return;
@@ -129,6 +131,24 @@ void pool_give(struct pool *pool, struct txn *const *txns, uint32_t n)
     (void)atomic_fetch_sub_explicit(&stack->taken, n, memory_order_relaxed);
 }
 
+void txn_share(struct txn *txn)
+{
+    atomic_store_explicit(&txn->holders, 2, memory_order_relaxed); /* the other holder is told by other means, after this */
+}
+
+void pool_give(struct pool *pool, struct txn *const *txns, uint32_t n)
+{
+    uint32_t from = 0; /* txns[from..i) are held by the caller alone */
+    for (uint32_t i = 0; i < n; i++) {
+        if (atomic_load_explicit(&txns[i]->holders, memory_order_relaxed) == 0)
+            continue;
+        give(pool, txns + from, i - from);
+        /* acq_rel: the last holder gives on what the other one did to it */
+        from = atomic_fetch_sub_explicit(&txns[i]->holders, 1, memory_order_acq_rel) == 1 ? i : i + 1;
+    }
+    give(pool, txns + from, n - from);
+}
+
 const struct rows *pool_rows(const struct pool *pool)
 {
     return &pool->rows;
@@ -138,6 +158,20 @@ void *pool_row(const struct pool *pool, uint32_t number)
 {
     CHECK(number < pool->total);
     return (char *)pool->row_memory + (size_t)number * pool->rows.stride;
+}
+
+struct txn *pool_txn(const struct pool *pool, uint32_t number)
+{
+    CHECK(number < pool->total);
+    return &pool->txns[number];
+}
+
+void txn_take_scores(struct txn *txn, const struct model_info *info, const double *margins, const double *scores)
+{
+    uint32_t output = txn->bundle->output;
+    /* A model with fewer margins than scores, or the reverse, has one that stands for the row. */
+    txn->verdict.margin = margins[output < info->margins ? output : 0];
+    txn->verdict.score = scores[output];
 }
 
 uint32_t pool_in_flight(const struct pool *pool, enum source_kind source)

@@ -22,6 +22,19 @@ enum txn_state { TXN_COMPLETE, TXN_WARMING, TXN_LATE, TXN_STATES };
 
 enum outcome { OUTCOME_SCORED, OUTCOME_REJECTED, OUTCOME_REPEATED, OUTCOME_REFUSED, OUTCOME_FAILED, OUTCOME_COUNT };
 
+/* OUTCOME_REFUSED: why; in the order of the label values of assay_refused_total. */
+enum refusal {
+    REFUSAL_NONE,
+    REFUSAL_SLOTS,  /* none was free */
+    REFUSAL_BUSY,   /* let in, it would have been answered after its deadline */
+    REFUSAL_LATE,   /* it was let in, and things went slower than foreseen */
+    REFUSAL_ENGINE, /* no engine works */
+    REFUSAL_SHARE,  /* its client has more than its share waiting */
+    REFUSAL_GONE,   /* its client has gone */
+    REFUSAL_STOPPING, /* the server ends and waits no longer */
+    REFUSAL_COUNT
+};
+
 struct verdict {
     double margin, score; /* of the bundle's output; score is calibrated */
     enum decision decision;
@@ -29,13 +42,17 @@ struct verdict {
 
 /* Nanoseconds spent in each stage for this transaction; its share, where a batch was worked on. */
 struct stage_times {
-    int64_t decode, features, score, decide;
+    int64_t decode, features, wait, score, decide;
 };
+
+struct ticket;
+struct model_info;
 
 struct txn {
     uint32_t number;             /* slot and row number */
     uint8_t source;              /* enum source_kind: whose quota */
     uint8_t outcome;             /* enum outcome, once known */
+    uint8_t refusal;             /* enum refusal: OUTCOME_REFUSED */
     bool trial;                  /* scored for the answer alone: nothing remembers it, no decision is logged */
     uint8_t state;               /* enum txn_state */
     int32_t state_source;        /* a partition, for the state to know it again by offset; -1: none */
@@ -47,8 +64,13 @@ struct txn {
     uint64_t reasons;            /* bit i: bundle->reasons[i] applies */
     const struct bundle *bundle; /* that it is scored with */
     int64_t received_ns;         /* clock_monotonic_ns at arrival */
+    int64_t deadline_ns;         /* likewise, when its answer stops being of use; a stream's is a wish */
     int64_t decided_ns;          /* likewise, when the decision was taken */
+    int64_t submitted_ns, scored_ns; /* likewise, to the batcher and back from the engine */
+    struct ticket *ticket;       /* on its way through the batcher: whose it is … */
+    struct txn *next;            /* … and the next one in its inbox */
     struct stage_times times;
+    _Atomic uint32_t holders;    /* 0: one, as usual; see txn_share */
     void *origin;                /* the source's own: which request, which record */
     uint64_t origin_item;        /* likewise: position in an array, offset */
 };
@@ -68,9 +90,15 @@ void pool_free(struct pool *pool); /* all slots must be back */
 /* Takes up to n slots of the source's quota into out[n] and returns how many; what lies past them in out is undefined. Any
  * thread. */
 uint32_t pool_take(struct pool *pool, enum source_kind source, struct txn **out, uint32_t n);
-/* All n are of one source. Any thread. */
+/* All n are of one source. A shared slot is free when it has been given twice. Any thread. */
 void pool_give(struct pool *pool, struct txn *const *txns, uint32_t n);
 
 const struct rows *pool_rows(const struct pool *pool);
 void *pool_row(const struct pool *pool, uint32_t number);
+/* For its only holder: from here on two hold it, and the row of it stays until both have given it back. */
+void txn_share(struct txn *txn);
+/* The slot of this number. */
+struct txn *pool_txn(const struct pool *pool, uint32_t number);
+/* Takes what an engine gave for the slot's row, margins[info->margins] and scores[info->scores]: the bundle's output alone. */
+void txn_take_scores(struct txn *txn, const struct model_info *info, const double *margins, const double *scores);
 uint32_t pool_in_flight(const struct pool *pool, enum source_kind source);

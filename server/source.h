@@ -18,6 +18,8 @@ struct server {
     const struct settings *settings;
     const struct bundle *bundle;
     struct pipeline *pipeline;
+    struct dispatcher *dispatcher;
+    int64_t slo_ns; /* http.slo_ms */
     struct pool *pool;
     struct history *history; /* NULL: the bundle has no windows */
     _Atomic bool *labels_behind; /* labels that are there already are being read: who replays transactions waits */

@@ -2,16 +2,19 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "kernels/cpu/backend_cpu.h"
 #include "kernels/ref/backend_reference.h"
 #include "model/base/check.h"
 #include "model/base/clock.h"
 
-enum { STREAMS_MAX = 8 };
+enum { STREAMS_MAX = 8, PATH_BYTES = 256 };
+static const int64_t LOOK_NS = 1000000; /* for a file that may have gone */
 
 struct synthetic_options {
     double fixed_us, row_us, factor, jitter, streams, batch_max, seed, stall_every_ms, stall_ms, fail_every_ms, fail_ms;
+    char stall_file[PATH_BYTES], fail_file[PATH_BYTES]; /* empty: none */
 };
 
 static const struct setting {
@@ -95,14 +98,32 @@ static bool take_setting(struct synthetic *s, const char *word, size_t len)
     return false;
 }
 
+static bool take_file(struct synthetic *s, const char *word, size_t len)
+{
+    static const struct {
+        const char *name;
+        size_t offset;
+    } files[] = {{"stall_file=", offsetof(struct synthetic_options, stall_file)}, {"fail_file=", offsetof(struct synthetic_options, fail_file)}};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        size_t name = strlen(files[i].name);
+        if (len <= name || len - name >= PATH_BYTES || memcmp(word, files[i].name, name) != 0)
+            continue;
+        char *to = (char *)&s->with + files[i].offset;
+        memcpy(to, word + name, len - name);
+        to[len - name] = '\0';
+        return true;
+    }
+    return false;
+}
+
 static enum status synthetic_configure(void *context, const char *options, struct error *err)
 {
     struct synthetic *s = context;
     for (const char *at = options; *at;) {
         size_t len = strcspn(at, ",");
-        if (!take_preset(s, at, len) && !take_setting(s, at, len))
+        if (!take_preset(s, at, len) && !take_setting(s, at, len) && !take_file(s, at, len))
             return error_set(err, STATUS_USAGE, "synthetic engine: '%.*s' is no option of it; there are: gpu, fixed_us=, row_us=, factor=, jitter=, "
-                             "streams= (1..%d), batch_max=, seed=, stall_every_ms=, stall_ms=, fail_every_ms=, fail_ms=", (int)len, at, STREAMS_MAX);
+                             "streams= (1..%d), batch_max=, seed=, stall_every_ms=, stall_ms=, fail_every_ms=, fail_ms=, stall_file=, fail_file=", (int)len, at, STREAMS_MAX);
         at += len + (at[len] == ',');
     }
     s->random = (uint64_t)s->with.seed;
@@ -170,6 +191,11 @@ static int64_t trouble_ns(const struct synthetic *s, double every_ms, double las
     return lasts - since % every;
 }
 
+static bool is_there(const char *path)
+{
+    return path[0] && access(path, F_OK) == 0;
+}
+
 static void keep_result(struct batch *batch, enum status status)
 {
     *(enum status *)batch->owner = status;
@@ -205,12 +231,15 @@ static unsigned synthetic_poll(void *context)
     struct synthetic *s = context;
     int64_t now_ns = clock_monotonic_ns();
     unsigned done = 0;
+    if (is_there(s->with.stall_file))
+        return 0;
+    bool fails = is_there(s->with.fail_file);
     for (uint32_t i = 0; i < STREAMS_MAX; i++) {
         struct batch *batch = s->pending[i].batch;
         if (!batch || s->pending[i].due_ns > now_ns)
             continue;
         s->pending[i].batch = NULL;
-        batch->done(batch, s->pending[i].status);
+        batch->done(batch, fails ? STATUS_UNAVAILABLE : s->pending[i].status);
         done++;
     }
     return done;
@@ -224,12 +253,13 @@ static int64_t synthetic_due(void *context)
         if (s->pending[i].batch && s->pending[i].due_ns < first)
             first = s->pending[i].due_ns;
     }
-    return first;
+    return first < INT64_MAX && is_there(s->with.stall_file) ? clock_monotonic_ns() + LOOK_NS : first;
 }
 
 const struct backend backend_synthetic = {
     .name = "synthetic",
     .summary = "takes as long as it is told, for tests and measurements",
+    .only_by_name = true,
     .open = synthetic_open,
     .configure = synthetic_configure,
     .close = synthetic_close,

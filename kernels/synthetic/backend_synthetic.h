@@ -6,7 +6,8 @@
  *
  * Options, comma-separated: a preset (gpu: a discrete GPU behind PCIe 5), fixed_us, row_us, factor, jitter (0..10), streams
  * (batches at a time, each as fast as if alone), batch_max, seed; stall_every_ms and stall_ms (so often, nothing is handed
- * out for so long), fail_every_ms and fail_ms (likewise, every batch fails). `synthetic:gpu,factor=40,jitter=0.05`.
+ * out for so long), fail_every_ms and fail_ms (likewise, every batch fails); stall_file and fail_file (the same for as long as there
+ * is a file of that name). `synthetic:gpu,factor=40,jitter=0.05`.
  */
 #pragma once
 

@@ -38,10 +38,9 @@ static int docs(void)
 static enum status check_bundle(const struct parts *parts, const struct settings *settings, struct error *err)
 {
     struct loaded loaded;
-    char choice[SETTINGS_CHOICE_MAX];
     if (!settings->bundle[0])
         return error_set(err, STATUS_INVALID, "bundle is not set: the directory of the model to serve");
-    enum status status = loaded_open(parts, settings->bundle, settings_choice(settings, "engine", choice), &loaded, err);
+    enum status status = loaded_open(parts, settings->bundle, settings->engine, &loaded, err);
     if (status != STATUS_OK)
         return status;
     (void)printf("bundle: %s version %s, %zu features, engine %s, %llu golden rows\n", loaded.bundle->name, loaded.bundle->version,

@@ -3,13 +3,15 @@
 #include <stdio.h>
 #include <string.h>
 
-static enum status try_backend(const struct backend *backend, const struct model *model, struct engine *engine,
+static enum status try_backend(const struct backend *backend, const char *options, const struct model *model, struct engine *engine,
                                struct prepared **prepared, struct error *err)
 {
     enum status status = engine_open(backend, engine, err);
     if (status != STATUS_OK)
         return status;
-    status = engine_prepare(engine, model, prepared, err);
+    status = engine_configure(engine, options, err);
+    if (status == STATUS_OK)
+        status = engine_prepare(engine, model, prepared, err);
     if (status != STATUS_OK)
         engine_close(engine);
     return status;
@@ -29,12 +31,14 @@ static enum status refuse_name(const struct parts *parts, const char *name, stru
 enum status engine_choose(const struct parts *parts, const char *name, const struct model *model, struct engine *engine,
                           struct prepared **prepared, struct error *err)
 {
-    bool any = strcmp(name, "auto") == 0;
+    size_t len = strcspn(name, ":");
+    const char *options = name[len] ? name + len + 1 : "";
+    bool any = len == 4 && memcmp(name, "auto", len) == 0;
     enum status status = STATUS_USAGE;
     for (const struct backend *const *b = parts->backends; *b; b++) {
-        if (!any && strcmp(name, (*b)->name) != 0)
+        if (any ? (*b)->only_by_name : strlen((*b)->name) != len || memcmp(name, (*b)->name, len) != 0)
             continue;
-        status = try_backend(*b, model, engine, prepared, err);
+        status = try_backend(*b, options, model, engine, prepared, err);
         if (status == STATUS_OK || !any)
             return status;
     }

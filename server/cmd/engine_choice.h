@@ -1,4 +1,4 @@
-/* The engine that a command line or the configuration names: "auto", or the name of a backend. */
+/* The engine that a command line or the configuration names: "auto", or the name of a backend; `:` and its options may follow. */
 #pragma once
 
 #include "model/backend.h"

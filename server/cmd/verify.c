@@ -28,6 +28,8 @@ int cmd_verify(const struct parts *parts, int argc, char **argv)
     int code = EXIT_DONE;
     char said[sizeof ((struct error *)0)->message] = ""; /* what is wrong with the bundle itself is the same on every engine */
     for (const struct backend *const *b = parts->backends; *b; b++) {
+        if ((*b)->only_by_name)
+            continue;
         struct loaded loaded;
         struct error err = {""};
         enum status status = loaded_open(parts, dir, (*b)->name, &loaded, &err);

@@ -2,6 +2,7 @@
  * size: a source has no more slots than its queue has places. One thread. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "model/base/buf.h"
@@ -19,6 +20,7 @@ struct row {
     uint32_t slot;
     uint8_t kind;     /* enum row_kind */
     uint8_t attempts; /* engines that failed it */
+    bool answered;    /* its caller was told that it is late; an engine still has it */
 };
 
 struct queue {

@@ -1,13 +1,14 @@
 /*
  * HTTP as a source and sink: what the files of this folder share.
  *
- *     socket ─► libmicrohttpd thread ─► request.c: route, limits, body ─► score.c: decode … record ─► reply.c
+ *     socket ─► libmicrohttpd thread ─► request.c: route, limits, body ─► walk.c, score.c: decode … record ─► reply.c
  *                                                                  ├────► labels.c: /v1/labels
  *                                                                  └────► health.c: /healthz /readyz /metrics
  *
  * Each of libmicrohttpd's threads owns its connections from accept to close, and scores what they bring itself. So a thread
  * has a worker of its own, a connection has its buffers, and nothing is shared on the way but the slots and the table of
- * answers. libmicrohttpd is known to source_http.c, request.c and reply.c alone.
+ * answers. Where rows go through the batcher, the connection is suspended until they are back, and its thread serves others.
+ * libmicrohttpd is known to source_http.c, request.c and reply.c alone.
  */
 #pragma once
 
@@ -15,6 +16,7 @@
 #include <stdatomic.h>
 
 #include "model/base/buf.h"
+#include "server/engine/dispatcher.h"
 #include "server/http/answers.h"
 #include "server/labels/label.h"
 #include "server/source.h"
@@ -29,17 +31,31 @@ enum { HTTP_BODY_KEPT = 65536, HTTP_ID_MAX = 128, HTTP_TRACE_MAX = 256 };
 enum http_route { ROUTE_SCORE, ROUTE_LABELS, ROUTE_HEALTHZ, ROUTE_READYZ, ROUTE_METRICS, ROUTE_NONE };
 
 struct http;
+struct connection;
+
+/* One group of transactions under way; its thread keeps those that are free. */
+struct http_group {
+    struct ticket ticket;          /* first */
+    struct connection *connection; /* whose; NULL: it can't be suspended */
+    struct http_group *next;       /* of the free ones */
+    uint32_t got, count;           /* slots taken, and those of them that hold an item */
+    uint64_t first;                /* the first item's position in the body */
+    struct txn *slots[HTTP_GROUP];
+    bool open[HTTP_GROUP];         /* by slot: another one of the same id is being scored; ask again */
+    uint32_t open_count;
+    struct txn *claimed[HTTP_GROUP];     /* those that are scored now … */
+    struct hash128 keys[HTTP_GROUP];     /* … and their keys in the table of answers */
+    uint32_t claimed_count;
+    bool submitted;                /* the claimed ones are, or were, with the batcher */
+};
 
 /* One of libmicrohttpd's threads. */
 struct http_thread {
     struct http *http;
     struct worker *worker;
     struct metrics_shard *metrics;
-    struct txn *slots[HTTP_GROUP];       /* of the group under way */
-    struct txn *claimed[HTTP_GROUP];     /* those of it that wait to be scored … */
-    struct hash128 keys[HTTP_GROUP];     /* … and their keys in the table of answers */
-    uint32_t claimed_count;
     struct label_reader labels;
+    struct http_group *free_groups;
     uint64_t request_id[2];              /* random start, then counted up */
     _Alignas(64) _Atomic uint32_t active; /* requests between their headers and their end; its thread writes, stop reads */
     _Atomic int64_t ended_ns;            /* when the last one ended */
@@ -63,9 +79,16 @@ struct walk {
     bool open;      /* the answer has begun */
     bool ended;
     bool trial;     /* ?record=false */
-    int64_t received_ns;
+    int64_t received_ns, given_ns; /* when it came, and the time that there is for its answer */
+    struct http_group *group;      /* under way; NULL: none is */
     unsigned status; /* of the whole answer: 200, or for a single object what became of it */
 };
+
+/* Is there more to come of the answer? A group that waits may be the body's last. */
+static inline bool walk_has_more(const struct walk *walk)
+{
+    return !walk->ended || walk->group;
+}
 
 /* Before its headers are in; while its body comes; until its answer is out. */
 enum connection_phase { PHASE_WAITING, PHASE_READING, PHASE_ANSWERING };
@@ -94,6 +117,11 @@ struct connection {
     size_t charged_bytes;      /* taken from http->memory_left */
     char request_id[HTTP_ID_MAX + 1];
     char traceparent[HTTP_TRACE_MAX + 1]; /* empty: none */
+    int64_t given_ns;          /* http.slo_ms, or less if the caller says so */
+    struct MHD_Connection *mhd;
+    bool walking;              /* its answer has been begun */
+    int groups;                /* of its body that are in the answer */
+    struct ticket reminder;
     struct buf body, answer;
     struct walk walk;
     size_t streamed; /* bytes of answer already handed to libmicrohttpd, where it goes out in pieces */
@@ -113,7 +141,9 @@ struct http {
     _Atomic uint32_t threads_claimed;
     struct answers *answers;    /* NULL: dedupe_s is 0 */
     _Atomic int64_t memory_left; /* of http.memory_bytes; small bodies are not counted */
-    atomic_bool draining;
+    atomic_bool draining, cutting; /* no new connections; nothing waits any more */
+    _Atomic uint32_t suspended; /* connections that wait for the batcher */
+    _Atomic uint32_t given_up;  /* transactions that the end came before */
     pthread_mutex_t lock;       /* connections: taken when one opens or closes, and by the watch once a second */
     struct connection *connections;
     uint32_t connection_count;
@@ -131,12 +161,31 @@ int request_handle(struct connection *connection, struct MHD_Connection *mhd, co
                    size_t *piece_bytes, bool first);
 /* Ends the request under way, answered or cut: frees large buffers, gives memory back. */
 void request_end(struct connection *connection);
+/* Leaves the connection alone until its ticket's done (connection_resume) is called, which may be before this returns. false: it
+ * is not suspended, as the server ends. */
+bool connection_suspend(struct connection *connection);
+/* The done and gone of a group's ticket. */
+void connection_resume(struct ticket *ticket);
+bool connection_gone(const struct ticket *ticket);
+/* Suspends and comes back a moment later; likewise. */
+bool connection_pause(struct connection *connection);
+
+/* --- walk.c */
+/* Looks at the body and begins. given_ns: the time there is for an answer. false: nothing of it can be scored, *fault says why
+ * (an array must be JSON to its end). */
+bool walk_begin(struct walk *walk, const struct buf *body, bool lines, bool trial, int64_t given_ns, struct decode_fault *fault);
+/* Decodes the next transaction into a slot, which says what is wrong with it; false: there is none. */
+bool walk_next(struct walk *walk, struct http_thread *thread, struct txn *txn);
 
 /* --- score.c: knows nothing of HTTP but status codes */
-/* Looks at the body and begins. false: nothing of it can be scored, *fault says why (an array must be JSON to its end). */
-bool walk_begin(struct walk *walk, const struct buf *body, bool lines, bool trial, struct decode_fault *fault);
-/* Works on the next group and appends to out; walk->ended says whether all is done. false: no slot was free, nothing happened. */
-bool walk_group(struct walk *walk, struct http_thread *thread, const char *request_id, struct buf *out);
+/* Works on the next group and appends to out; walk->ended says whether all is done. WALK_WAITS: the connection is suspended; call
+ * it again when it goes on. WALK_NO_SLOT: none was free, nothing happened. connection: to suspend; NULL: it waits itself. */
+enum walk_step { WALK_WROTE, WALK_WAITS, WALK_NO_SLOT };
+enum walk_step walk_group(struct walk *walk, struct http_thread *thread, struct connection *connection, const char *request_id,
+                          struct buf *out);
+/* Nobody will read the answer of the group under way, if any is; it is not with the batcher. */
+void walk_cut(struct walk *walk, struct http_thread *thread);
+void walk_groups_free(struct http_thread *thread);
 
 /* --- labels.c */
 /* Takes the labels of a body and appends the answer, whose status is *status. false: nothing of it can be taken, as walk_begin. */

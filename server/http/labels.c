@@ -84,7 +84,7 @@ bool labels_answer(struct http_thread *thread, const struct buf *body, bool line
     struct walk walk;
     struct labels_walk w = {.thread = thread, .out = out, .request_id = request_id};
     *status = 200;
-    if (!walk_begin(&walk, body, lines, false, fault))
+    if (!walk_begin(&walk, body, lines, false, 0, fault))
         return false;
     w.array = walk.form == WALK_ARRAY;
     w.object = walk.form == WALK_OBJECT;

@@ -3,7 +3,6 @@
 
 #include <microhttpd.h>
 #include <string.h>
-#include <time.h>
 
 #include "model/base/check.h"
 
@@ -62,21 +61,22 @@ int reply_problem(struct connection *c, struct MHD_Connection *mhd, const struct
     return reply_answer(c, mhd, problem->status, "application/problem+json");
 }
 
-/* libmicrohttpd asks for the next bytes, once the client has room for them. Slots are only short for as long as other
- * threads score, and this one holds none: waiting ends. */
+/* libmicrohttpd asks for the next bytes, once the client has room for them; with none yet, the connection is suspended. */
 static ssize_t stream_read(void *context, uint64_t position, char *to, size_t max)
 {
     struct connection *c = context;
     (void)position;
     CHECK(c->magic == CONNECTION_MAGIC);
     if (c->streamed == c->answer.len) {
-        if (c->walk.ended)
+        if (!walk_has_more(&c->walk))
             return MHD_CONTENT_READER_END_OF_STREAM;
         buf_clear(&c->answer);
         c->streamed = 0;
-        const struct timespec pause = {.tv_nsec = 50000};
-        while (!walk_group(&c->walk, c->thread, c->request_id, &c->answer))
-            (void)nanosleep(&pause, NULL);
+        enum walk_step step = walk_group(&c->walk, c->thread, c, c->request_id, &c->answer);
+        if (step == WALK_NO_SLOT && !connection_pause(c))
+            return MHD_CONTENT_READER_END_WITH_ERROR;
+        if (step != WALK_WROTE)
+            return 0;
         if (c->answer.failed)
             return MHD_CONTENT_READER_END_WITH_ERROR;
         metrics_add(c->thread->metrics, METRIC_BYTES, SOURCE_HTTP * 2 + 1, c->answer.len);

@@ -9,13 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "model/base/check.h"
 #include "model/base/clock.h"
+#include "model/input/number.h"
 #include "server/http/http.h"
 
 /* Groups that are answered at once, with a length; a longer body is answered in pieces. */
-enum { GROUPS_AT_ONCE = 4 };
+enum { GROUPS_AT_ONCE = 4, PAUSE_NS = 200000 };
 
 static const struct route {
     const char *path;
@@ -101,7 +103,9 @@ void request_end(struct connection *c)
 {
     if (!c->begun)
         return;
-    c->begun = false;
+    if (c->walking) /* what is suspended does not end; but who went meanwhile ends before the answer is fetched */
+        walk_cut(&c->walk, c->thread);
+    c->begun = c->walking = false;
     shrink(&c->body);
     shrink(&c->answer);
     if (c->charged_bytes)
@@ -113,6 +117,54 @@ void request_end(struct connection *c)
     atomic_store_explicit(&t->ended_ns, now, memory_order_relaxed);
     /* Only this thread writes it, so no exchange is needed; release: whoever sees 0 also sees ended_ns. */
     atomic_store_explicit(&t->active, atomic_load_explicit(&t->active, memory_order_relaxed) - 1, memory_order_release);
+}
+
+/* --- waiting for the batcher ------------------------------------------------------------------------------------------- */
+
+bool connection_suspend(struct connection *c)
+{
+    struct http *http = c->http;
+    /* seq_cst here and in http_stop: either it sees this connection, or this one sees that it is too late. */
+    (void)atomic_fetch_add(&http->suspended, 1);
+    if (!atomic_load(&http->cutting)) {
+        MHD_suspend_connection(c->mhd);
+        return true;
+    }
+    (void)atomic_fetch_sub(&http->suspended, 1);
+    return false;
+}
+
+static void go_on(struct connection *c)
+{
+    struct http *http = c->http;
+    MHD_resume_connection(c->mhd); /* its thread may have it from here on */
+    (void)atomic_fetch_sub_explicit(&http->suspended, 1, memory_order_release); /* release: http_stop sees that it was resumed */
+}
+
+void connection_resume(struct ticket *ticket)
+{
+    go_on(((struct http_group *)(void *)ticket)->connection);
+}
+
+static void end_pause(struct ticket *ticket)
+{
+    go_on((struct connection *)(void *)((char *)ticket - offsetof(struct connection, reminder)));
+}
+
+bool connection_pause(struct connection *c)
+{
+    c->reminder.done = end_pause;
+    if (!connection_suspend(c))
+        return false;
+    dispatcher_remind(c->http->server->dispatcher, &c->reminder, clock_monotonic_ns() + PAUSE_NS);
+    return true;
+}
+
+bool connection_gone(const struct ticket *ticket)
+{
+    char byte;
+    const struct connection *c = ((const struct http_group *)(const void *)ticket)->connection;
+    return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 /* --- headers ----------------------------------------------------------------------------------------------------------- */
@@ -183,6 +235,17 @@ static void take_length(struct connection *c, uint64_t bytes)
     c->declared_bytes = bytes;
 }
 
+/* Milliseconds that the caller will wait. It can only make the time shorter. */
+static void take_deadline(struct connection *c, const char *value)
+{
+    double ms;
+    size_t len = strlen(value);
+    if (number_read_double(value, len, &ms) != len || len == 0 || !(ms > 0))
+        c->refusal = (struct problem){.status = 400, .detail = "X-Deadline-Ms: a positive number of milliseconds is expected"};
+    else if (ms * 1e6 < (double)c->given_ns)
+        c->given_ns = (int64_t)(ms * 1e6);
+}
+
 /* One pass over the headers, told apart by length first: most are none of ours. */
 static enum MHD_Result take_header(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
 {
@@ -203,6 +266,10 @@ static enum MHD_Result take_header(void *context, enum MHD_ValueKind kind, const
             take_content_type(c, value);
         else if (strcasecmp(name, "X-Request-Id") == 0)
             take_text(c->request_id, HTTP_ID_MAX, value);
+        break;
+    case 13:
+        if (strcasecmp(name, "X-Deadline-Ms") == 0)
+            take_deadline(c, value);
         break;
     case 14:
         if (strcasecmp(name, "Content-Length") == 0)
@@ -292,6 +359,8 @@ static int begin_request(struct connection *c, struct MHD_Connection *mhd, const
     c->refusal = (struct problem){0};
     c->declared_bytes = BODY_NONE;
     c->discarded_bytes = 0;
+    c->given_ns = c->http->server->slo_ns;
+    c->mhd = mhd;
     c->request_id[0] = c->traceparent[0] = '\0';
     atomic_store_explicit(&c->thread->active, atomic_load_explicit(&c->thread->active, memory_order_relaxed) + 1, memory_order_release);
     enter_phase(c, PHASE_READING, clock_monotonic_ns());
@@ -351,30 +420,53 @@ static bool looks_like_lines(const struct buf *body)
     return first > 0 && body->data[first - 1] == '}' && rest + decode_skip_space(body->data + rest, body->len - rest) < body->len;
 }
 
-static int answer_score(struct connection *c, struct MHD_Connection *mhd)
+/* false: nothing of the body can be scored, and that has been answered. */
+static bool begin_walk(struct connection *c, struct MHD_Connection *mhd, int *result)
 {
     struct decode_fault fault;
-    struct problem problem = {.status = 400, .fault = &fault};
+    const struct problem problem = {.status = 400, .fault = &fault};
     bool lines = c->lines || (c->untyped && looks_like_lines(&c->body));
     metrics_add(c->thread->metrics, METRIC_BYTES, SOURCE_HTTP * 2, c->body.len);
-    if (!walk_begin(&c->walk, &c->body, lines, c->trial, &fault)) {
+    if (!walk_begin(&c->walk, &c->body, lines, c->trial, c->given_ns, &fault)) {
         metrics_add(c->thread->metrics, METRIC_TRANSACTIONS, SOURCE_HTTP * OUTCOME_COUNT + OUTCOME_REJECTED, 1);
         metrics_add(c->thread->metrics, METRIC_DECODE_FAULTS, (uint32_t)fault.reason, 1);
-        return reply_problem(c, mhd, &problem);
+        *result = reply_problem(c, mhd, &problem);
+        return false;
     }
     buf_clear(&c->answer);
-    for (int i = 0; i < GROUPS_AT_ONCE && !c->walk.ended; i++) {
-        if (walk_group(&c->walk, c->thread, c->request_id, &c->answer))
-            continue;
-        if (i > 0)
-            break; /* begun, so it will be finished: as a stream, which waits for slots */
-        metrics_add(c->thread->metrics, METRIC_TRANSACTIONS, SOURCE_HTTP * OUTCOME_COUNT + OUTCOME_REFUSED, 1);
-        problem = (struct problem){.status = 429, .retry_after = true, .detail = "no slot is free; try again (http.slots)"};
-        return reply_problem(c, mhd, &problem);
+    c->walking = true;
+    c->groups = 0;
+    return true;
+}
+
+static int refuse_for_slots(struct connection *c, struct MHD_Connection *mhd)
+{
+    const struct problem problem = {.status = 429, .retry_after = true, .detail = "no slot is free; try again (http.slots)"};
+    metrics_add(c->thread->metrics, METRIC_TRANSACTIONS, SOURCE_HTTP * OUTCOME_COUNT + OUTCOME_REFUSED, 1);
+    metrics_add(c->thread->metrics, METRIC_REFUSED, REFUSAL_SLOTS, 1);
+    return reply_problem(c, mhd, &problem);
+}
+
+/* Called again each time that the connection goes on after the batcher had it. */
+static int answer_score(struct connection *c, struct MHD_Connection *mhd)
+{
+    int result;
+    if (!c->walking && !begin_walk(c, mhd, &result))
+        return result;
+    enum walk_step step = WALK_WROTE;
+    while (c->groups < GROUPS_AT_ONCE && walk_has_more(&c->walk) && step == WALK_WROTE) {
+        step = walk_group(&c->walk, c->thread, c, c->request_id, &c->answer);
+        c->groups += step == WALK_WROTE;
     }
+    if (step == WALK_WAITS)
+        return MHD_YES;
+    if (step == WALK_NO_SLOT && c->groups == 0)
+        return refuse_for_slots(c, mhd);
+    /* What has begun will be finished: as a stream, which waits for slots. */
     const char *type = c->walk.form == WALK_LINES ? "application/x-ndjson" : "application/json";
-    if (!c->walk.ended)
+    if (walk_has_more(&c->walk))
         return reply_stream(c, mhd, type);
+    c->refusal.retry_after = c->walk.status == 429 || c->walk.status == 503;
     return reply_answer(c, mhd, c->walk.status, c->walk.status == 200 ? type : "application/problem+json");
 }
 
@@ -394,7 +486,8 @@ static int answer_labels(struct connection *c, struct MHD_Connection *mhd)
 
 static int answer(struct connection *c, struct MHD_Connection *mhd)
 {
-    enter_phase(c, PHASE_ANSWERING, clock_monotonic_ns());
+    if (!c->walking)
+        enter_phase(c, PHASE_ANSWERING, clock_monotonic_ns());
     if (c->refusal.status) {
         struct problem problem = c->refusal;
         return reply_problem(c, mhd, &problem);

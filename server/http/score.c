@@ -1,109 +1,20 @@
 /*
  * From the bytes of a body to the bytes of its answer, a group of transactions at a time.
  *
- * A group takes its slots, decodes into them, looks each up in the table of answers, scores what is new in one call of the
- * engine, writes the records in the order of the body, and gives the slots back. A body larger than a group continues with
- * the next one when its answer is wanted, so it never holds more than a group's slots, however long it is.
+ * A group takes its slots, decodes into them, looks each up in the table of answers, asks whether what is new can be answered in
+ * time, scores it, writes the records in the order of the body, and gives the slots back. Where the batcher scores, the connection
+ * is suspended meanwhile, and the walk goes on from there. A body larger than a group continues with the next one when its answer is
+ * wanted, so it never holds more than a group's slots, however long it is.
  *
  * What is wrong with one transaction is said in its place, and the others are scored.
  */
-#include <string.h>
+#include <math.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "model/base/check.h"
 #include "model/base/clock.h"
-#include "model/input/scan.h"
 #include "server/http/http.h"
-
-/* An array must be JSON to its end before its first transaction is scored: nobody can tell what a broken one meant. */
-static bool is_whole(const char *data, size_t len, struct decode_fault *fault)
-{
-    struct scan s = {.at = data, .start = data, .end = data + len};
-    scan_space(&s);
-    bool whole = scan_skip_value(&s, 0);
-    if (whole) {
-        scan_space(&s);
-        whole = s.at == s.end || scan_fail(&s, DECODE_TRAILING);
-    }
-    *fault = (struct decode_fault){.reason = s.reason, .field = -1, .offset = (uint32_t)(s.at - s.start)};
-    return whole;
-}
-
-bool walk_begin(struct walk *walk, const struct buf *body, bool lines, bool trial, struct decode_fault *fault)
-{
-    *walk = (struct walk){.data = body->data, .len = body->len, .trial = trial, .status = 200, .received_ns = clock_monotonic_ns()};
-    size_t first = body->len ? decode_skip_space(body->data, body->len) : 0;
-    if (lines) {
-        walk->form = WALK_LINES;
-    } else if (first == body->len) {
-        *fault = (struct decode_fault){.reason = DECODE_EMPTY, .field = -1};
-        return false;
-    } else if (body->data[first] == '[') {
-        walk->form = WALK_ARRAY;
-        walk->at = first + 1;
-        return is_whole(body->data, body->len, fault);
-    } else {
-        walk->form = WALK_OBJECT;
-    }
-    return true;
-}
-
-/* --- where items start and end ----------------------------------------------------------------------------------------- */
-
-/* Decodes a document that must fill data[at..to). What is wrong with it stands in the slot. */
-static void decode_whole(struct walk *walk, struct http_thread *thread, struct txn *txn, size_t to)
-{
-    (void)pipeline_decode_whole(thread->worker, txn, walk->data + walk->at, to - walk->at, walk->received_ns);
-}
-
-/* The next line that is not blank; false: there is none. */
-static bool next_line(struct walk *walk, struct http_thread *thread, struct txn *txn)
-{
-    while (walk->at < walk->len) {
-        const char *at = walk->data + walk->at, *newline = memchr(at, '\n', walk->len - walk->at);
-        size_t end = newline ? (size_t)(newline - walk->data) : walk->len;
-        bool blank = decode_skip_space(at, end - walk->at) == end - walk->at;
-        if (!blank)
-            decode_whole(walk, thread, txn, end);
-        walk->at = newline ? end + 1 : end;
-        if (!blank)
-            return true;
-    }
-    return false;
-}
-
-/* The next element; false: there is none. The array is known to be JSON, so what is not said here is so. */
-static bool next_element(struct walk *walk, struct http_thread *thread, struct txn *txn)
-{
-    walk->at += decode_skip_space(walk->data + walk->at, walk->len - walk->at);
-    if (walk->data[walk->at] == ']')
-        return false;
-    if (walk->items > 0) {
-        walk->at++; /* the comma */
-        walk->at += decode_skip_space(walk->data + walk->at, walk->len - walk->at);
-    }
-    size_t consumed = 0, left = walk->len - walk->at;
-    enum status status = pipeline_decode(thread->worker, txn, walk->data + walk->at, left, walk->received_ns, &consumed);
-    if (status != STATUS_OK)
-        txn->fault.offset += (uint32_t)walk->at; /* in the body, which is what the caller can look at */
-    if (consumed == 0) { /* the decoder gave up inside; the scanner knows where the element ends */
-        struct scan s = {.at = walk->data + walk->at, .start = walk->data, .end = walk->data + walk->len};
-        CHECK(scan_skip_value(&s, 1));
-        consumed = (size_t)(s.at - (walk->data + walk->at));
-    }
-    walk->at += consumed;
-    return true;
-}
-
-static bool next_item(struct walk *walk, struct http_thread *thread, struct txn *txn)
-{
-    if (walk->form == WALK_ARRAY)
-        return next_element(walk, thread, txn);
-    if (walk->form == WALK_LINES)
-        return next_line(walk, thread, txn);
-    decode_whole(walk, thread, txn, walk->len);
-    return true;
-}
 
 /* --- scoring ----------------------------------------------------------------------------------------------------------- */
 
@@ -113,24 +24,21 @@ static void *row_of(const struct http *http, const struct txn *txn)
     return http->server->record.features ? pool_row(http->server->pool, txn->number) : NULL;
 }
 
-/* Scores what was claimed so far, and tells the table of answers. */
-static void settle(struct http_thread *thread)
+/* Tells the table of answers what became of the claimed ones. */
+static void complete(struct http_thread *thread, struct http_group *group)
 {
-    if (thread->claimed_count == 0)
-        return;
     struct answers *answers = thread->http->answers;
-    pipeline_score(thread->worker, thread->claimed, thread->claimed_count, NULL, NULL);
-    for (uint32_t i = 0; i < thread->claimed_count; i++) {
-        const struct txn *txn = thread->claimed[i];
+    for (uint32_t i = 0; i < group->claimed_count; i++) {
+        const struct txn *txn = group->claimed[i];
         const struct answer answer = {.verdict = txn->verdict, .reasons = txn->reasons, .state = txn->state};
         if (!answers || txn->trial)
             continue;
         if (txn->outcome == OUTCOME_SCORED)
-            answers_complete(answers, thread->keys[i], &answer, row_of(thread->http, txn));
+            answers_complete(answers, group->keys[i], &answer, row_of(thread->http, txn));
         else
-            answers_abandon(answers, thread->keys[i]);
+            answers_abandon(answers, group->keys[i]);
     }
-    thread->claimed_count = 0;
+    group->claimed_count = 0;
 }
 
 /* Another thread is scoring the same transaction, which takes microseconds. Called without claims of one's own, so two
@@ -141,38 +49,155 @@ static void wait_briefly(void)
     (void)nanosleep(&t, NULL);
 }
 
-/* A decoded transaction is either answered from the table or put among those to be scored. */
-static void admit(struct http_thread *thread, struct txn *txn, bool trial, int64_t now_ns)
+static void refuse(struct txn *txn, enum refusal refusal)
 {
-    struct answers *answers = thread->http->answers;
-    struct answer known;
-    txn->trial = trial;
-    if (answers && !trial) {
-        struct hash128 key = answers_key(answers, txn->input.values[schema_id(txn->bundle->schema)].text);
-        enum answers_found found = answers_claim(answers, key, now_ns, &known, row_of(thread->http, txn));
-        while (found == ANSWERS_PENDING) {
-            if (thread->claimed_count > 0)
-                settle(thread); /* the same id twice in one body */
-            else
-                wait_briefly();
-            found = answers_claim(answers, key, now_ns, &known, row_of(thread->http, txn));
-        }
-        if (found == ANSWERS_KNOWN) {
-            txn->verdict = known.verdict;
-            txn->reasons = known.reasons;
-            txn->state = known.state;
-            txn->outcome = OUTCOME_REPEATED;
-            return;
-        }
-        thread->keys[thread->claimed_count] = key;
+    txn->outcome = OUTCOME_REFUSED;
+    txn->refusal = (uint8_t)refusal;
+}
+
+/* Puts a transaction among those that are scored now, unless it would be answered too late. */
+static void admit(struct http_thread *thread, struct http_group *group, struct txn *txn, const struct hash128 *key)
+{
+    enum refusal refusal = pipeline_admit(thread->worker, txn, group->claimed_count);
+    if (refusal != REFUSAL_NONE) {
+        refuse(txn, refusal);
+        if (key)
+            answers_abandon(thread->http->answers, *key);
+        return;
     }
     txn->outcome = OUTCOME_SCORED; /* until the engine says otherwise */
-    thread->claimed[thread->claimed_count++] = txn;
+    if (key)
+        group->keys[group->claimed_count] = *key;
+    group->claimed[group->claimed_count++] = txn;
+}
+
+/* A decoded transaction is answered from the table, put among those that are scored, or left open for a moment, as the same one is
+ * being scored. */
+static void claim(struct http_thread *thread, struct http_group *group, uint32_t i, int64_t now_ns)
+{
+    struct answers *answers = thread->http->answers;
+    struct txn *txn = group->slots[i];
+    struct answer known;
+    group->open[i] = false;
+    if (!answers || txn->trial) {
+        admit(thread, group, txn, NULL);
+        return;
+    }
+    struct hash128 key = answers_key(answers, txn->input.values[schema_id(txn->bundle->schema)].text);
+    switch (answers_claim(answers, key, now_ns, &known, row_of(thread->http, txn))) {
+    case ANSWERS_NEW:
+        admit(thread, group, txn, &key);
+        break;
+    case ANSWERS_KNOWN:
+        txn->verdict = known.verdict;
+        txn->reasons = known.reasons;
+        txn->state = known.state;
+        txn->outcome = OUTCOME_REPEATED;
+        break;
+    case ANSWERS_PENDING:
+        group->open[i] = true;
+        group->open_count++;
+        break;
+    }
+}
+
+static void claim_open(struct http_thread *thread, struct http_group *group, int64_t now_ns)
+{
+    group->open_count = 0;
+    for (uint32_t i = 0; i < group->count; i++) {
+        if (group->open[i])
+            claim(thread, group, i, now_ns);
+    }
+}
+
+/* Takes what the batcher had, if it had any. */
+static void take_back(struct http_thread *thread, struct http_group *group)
+{
+    if (group->submitted && group->claimed_count > 0) {
+        pipeline_take(thread->worker, group->claimed, group->claimed_count);
+        complete(thread, group);
+    }
+    group->submitted = false;
+}
+
+/* The server ends and waits for nobody any more. */
+static void give_up(struct http_thread *thread, struct http_group *group)
+{
+    for (uint32_t i = 0; i < group->claimed_count; i++)
+        refuse(group->claimed[i], REFUSAL_STOPPING);
+    complete(thread, group);
+    for (uint32_t i = 0; i < group->count; i++) {
+        if (group->open[i])
+            refuse(group->slots[i], REFUSAL_STOPPING);
+    }
+    group->open_count = 0;
+}
+
+/* Leaves the claimed ones to the batcher, or what is open to time, and its thread to others. false: the server ends. */
+static bool step_aside(struct http_thread *thread, struct http_group *group)
+{
+    if (group->claimed_count == 0)
+        return connection_pause(group->connection);
+    if (!connection_suspend(group->connection))
+        return false;
+    group->submitted = true;
+    pipeline_submit(thread->worker, &group->ticket, group->claimed, group->claimed_count);
+    return true;
+}
+
+/* Has all of the group answered. false: the connection is suspended, and this is to be called again. */
+static bool settle(struct http_thread *thread, struct http_group *group, int64_t now_ns)
+{
+    take_back(thread, group);
+    for (;;) {
+        claim_open(thread, group, now_ns);
+        bool claimed = group->claimed_count > 0;
+        if (!claimed && group->open_count == 0)
+            return true;
+        if (group->connection && pipeline_batches(thread->worker)) {
+            if (step_aside(thread, group))
+                return false;
+            give_up(thread, group);
+            return true;
+        }
+        if (!claimed) {
+            wait_briefly();
+            continue;
+        }
+        pipeline_score(thread->worker, group->claimed, group->claimed_count, NULL, NULL);
+        complete(thread, group);
+        if (group->open_count == 0)
+            return true; /* else perhaps it was the same id twice in one body */
+    }
 }
 
 /* --- the answer -------------------------------------------------------------------------------------------------------- */
 
-static void write_item(struct walk *walk, struct http_thread *thread, const struct txn *txn, uint64_t item, const char *request_id,
+static struct problem problem_of(const struct txn *txn)
+{
+    if (txn->outcome == OUTCOME_REJECTED)
+        return (struct problem){.status = 400, .fault = &txn->fault};
+    if (txn->outcome != OUTCOME_REFUSED)
+        return (struct problem){.status = 500, .detail = "the engine failed; the log says why"};
+    if (txn->refusal == REFUSAL_ENGINE)
+        return (struct problem){.status = 503, .detail = "no engine works just now; try again"};
+    if (txn->refusal == REFUSAL_STOPPING)
+        return (struct problem){.status = 503, .detail = "the server is ending"};
+    return (struct problem){.status = 429, .detail = "it can't be answered in time; try again (http.slo_ms, X-Deadline-Ms)"};
+}
+
+/* The decision that stands in for a score that would come too late; false: none is wanted. */
+static bool fallback(const struct http *http, struct txn *txn)
+{
+    int on_late = http->server->settings ? http->server->settings->http_on_late : 0;
+    if (txn->outcome != OUTCOME_REFUSED || on_late == 0)
+        return false;
+    txn->verdict = (struct verdict){.margin = (double)NAN, .score = (double)NAN, .decision = (enum decision)(on_late - 1)};
+    txn->reasons = 0;
+    return true;
+}
+
+static void write_item(struct walk *walk, struct http_thread *thread, struct txn *txn, uint64_t item, const char *request_id,
                        struct buf *out)
 {
     const struct server *server = thread->http->server;
@@ -181,10 +206,12 @@ static void write_item(struct walk *walk, struct http_thread *thread, const stru
     walk->open = true;
     if (txn->outcome == OUTCOME_SCORED || txn->outcome == OUTCOME_REPEATED) {
         record_write(out, txn, pool_rows(server->pool), &server->record);
+    } else if (fallback(thread->http, txn)) {
+        record_write_fallback(out, txn);
+        metrics_add(thread->metrics, METRIC_FALLBACKS, (uint32_t)txn->verdict.decision, 1);
     } else {
-        bool rejected = txn->outcome == OUTCOME_REJECTED, object = walk->form == WALK_OBJECT;
-        const struct problem problem = {.status = rejected ? 400 : 500, .detail = "the engine failed; the log says why",
-                                        .fault = rejected ? &txn->fault : NULL};
+        bool object = walk->form == WALK_OBJECT;
+        const struct problem problem = problem_of(txn);
         problem_write(out, &problem, server->bundle->schema, object ? -1 : (int64_t)item, object ? request_id : NULL);
         if (object)
             walk->status = problem.status;
@@ -200,35 +227,128 @@ static uint32_t slots_wanted(const struct walk *walk)
     return walk->form == WALK_OBJECT ? 1 : left < HTTP_GROUP ? (uint32_t)left : HTTP_GROUP;
 }
 
-bool walk_group(struct walk *walk, struct http_thread *thread, const char *request_id, struct buf *out)
+/* --- groups ------------------------------------------------------------------------------------------------------------ */
+
+static struct http_group *take_group(struct http_thread *thread)
 {
-    struct pool *pool = thread->http->server->pool;
-    uint32_t got = pool_take(pool, SOURCE_HTTP, thread->slots, slots_wanted(walk)), n = 0;
-    if (got == 0)
+    struct http_group *group = thread->free_groups;
+    if (!group)
+        return calloc(1, sizeof *group); /* as many as were ever under way at a time, at most one a slot */
+    thread->free_groups = group->next;
+    return group;
+}
+
+static void keep_group(struct http_thread *thread, struct http_group *group)
+{
+    group->next = thread->free_groups;
+    thread->free_groups = group;
+}
+
+void walk_groups_free(struct http_thread *thread)
+{
+    while (thread->free_groups) {
+        struct http_group *group = thread->free_groups;
+        thread->free_groups = group->next;
+        free(group);
+    }
+}
+
+/* Takes slots and decodes into them; false: none is free. */
+static bool begin_group(struct walk *walk, struct http_thread *thread, struct connection *connection)
+{
+    struct http_group *group = take_group(thread);
+    if (!group)
         return false;
-    uint64_t first = walk->items;
-    if (first > 0)
+    group->got = pool_take(thread->http->server->pool, SOURCE_HTTP, group->slots, slots_wanted(walk));
+    if (group->got == 0) {
+        keep_group(thread, group);
+        return false;
+    }
+    group->ticket = (struct ticket){.done = connection_resume, .gone = connection_gone};
+    group->connection = connection;
+    group->first = walk->items;
+    group->count = group->claimed_count = group->open_count = 0;
+    group->submitted = false;
+    if (group->first > 0)
         walk->received_ns = clock_monotonic_ns(); /* how long the client took to read the last group is not our time */
-    while (n < got && !walk->ended) {
-        struct txn *txn = thread->slots[n];
+    while (group->count < group->got && !walk->ended) {
+        struct txn *txn = group->slots[group->count];
         txn->outcome = OUTCOME_SCORED;
-        bool more = next_item(walk, thread, txn);
+        bool more = walk_next(walk, thread, txn);
         walk->ended = !more || walk->form == WALK_OBJECT;
         if (!more)
             break;
-        if (txn->outcome != OUTCOME_REJECTED)
-            admit(thread, txn, walk->trial, walk->received_ns);
-        n++;
+        txn->trial = walk->trial;
+        txn->deadline_ns = walk->received_ns + walk->given_ns;
+        group->open[group->count++] = txn->outcome != OUTCOME_REJECTED;
         walk->items++;
     }
-    settle(thread);
-    for (uint32_t i = 0; i < n; i++)
-        write_item(walk, thread, thread->slots[i], first + i, request_id, out);
+    walk->group = group;
+    return true;
+}
+
+/* An answer that comes too late is none. */
+static void drop_late(const struct http_thread *thread, struct http_group *group)
+{
+    const struct settings *settings = thread->http->server->settings;
+    if (!settings || settings->batch_policy == BATCHER_WINDOW)
+        return;
+    for (uint32_t i = 0; i < group->count; i++) {
+        struct txn *txn = group->slots[i];
+        if (txn->outcome == OUTCOME_SCORED && txn->decided_ns > txn->deadline_ns)
+            refuse(txn, REFUSAL_LATE);
+    }
+}
+
+/* Counts what became of the group and gives its slots back. */
+static void finish_group(struct walk *walk, struct http_thread *thread)
+{
+    struct http_group *group = walk->group;
+    int64_t now = clock_monotonic_ns();
+    for (uint32_t i = 0; i < group->count; i++) {
+        const struct txn *txn = group->slots[i];
+        if (i == 0 && txn->outcome == OUTCOME_SCORED && txn->scored_ns > 0)
+            dispatcher_replied(thread->http->server->dispatcher, now - txn->scored_ns);
+        if (txn->outcome == OUTCOME_REFUSED && txn->refusal == REFUSAL_STOPPING)
+            (void)atomic_fetch_add_explicit(&thread->http->given_up, 1, memory_order_relaxed);
+        pipeline_finish(thread->worker, txn, now);
+    }
+    pool_give(thread->http->server->pool, group->slots, group->got);
+    keep_group(thread, group);
+    walk->group = NULL;
+}
+
+static void end_group(struct walk *walk, struct http_thread *thread, const char *request_id, struct buf *out)
+{
+    struct http_group *group = walk->group;
+    drop_late(thread, group);
+    for (uint32_t i = 0; i < group->count; i++)
+        write_item(walk, thread, group->slots[i], group->first + i, request_id, out);
     if (walk->ended && walk->form == WALK_ARRAY)
         buf_string(out, walk->open ? "]\n" : "[]\n");
-    int64_t now = clock_monotonic_ns();
-    for (uint32_t i = 0; i < n; i++)
-        pipeline_finish(thread->worker, thread->slots[i], now);
-    pool_give(pool, thread->slots, got);
-    return true;
+    finish_group(walk, thread);
+}
+
+void walk_cut(struct walk *walk, struct http_thread *thread)
+{
+    struct http_group *group = walk->group;
+    if (!group)
+        return;
+    take_back(thread, group);
+    for (uint32_t i = 0; i < group->count; i++) {
+        if (group->open[i])
+            refuse(group->slots[i], REFUSAL_GONE);
+    }
+    finish_group(walk, thread);
+}
+
+enum walk_step walk_group(struct walk *walk, struct http_thread *thread, struct connection *connection, const char *request_id,
+                          struct buf *out)
+{
+    if (!walk->group && !begin_group(walk, thread, connection))
+        return WALK_NO_SLOT;
+    if (!settle(thread, walk->group, walk->received_ns))
+        return WALK_WAITS;
+    end_group(walk, thread, request_id, out);
+    return WALK_WROTE;
 }

@@ -2,8 +2,8 @@
  * Making, starting and ending the HTTP source.
  *
  * libmicrohttpd runs a few threads, each with an epoll set and the listening socket in it; a connection stays with the thread
- * that accepted it. Scoring happens inside the request handler: measured, a hand-over to another thread costs more than the
- * whole score.
+ * that accepted it. Scoring happens inside the request handler, since a hand-over to another thread mostly costs more than the
+ * whole score; where batches pay, the connection is suspended meanwhile.
  *
  * Ending: readiness has gone already; no new connections; every answer now says Connection: close, so busy connections end
  * by themselves; quiet ones are closed once nothing has come for a moment.
@@ -52,6 +52,7 @@ static void http_destroy(void *context)
     if (strncmp(http->address, "unix:", 5) == 0)
         (void)unlink(http->address + 5);
     for (uint32_t i = 0; i < http->thread_count; i++) {
+        walk_groups_free(&http->threads[i]);
         worker_free(http->threads[i].worker);
         label_reader_free(&http->threads[i].labels);
     }
@@ -188,8 +189,8 @@ static enum status http_start(void *context, struct error *err)
         {http->thread_count > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)http->thread_count, NULL},
         {MHD_OPTION_END, 0, NULL},
     };
-    http->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, on_accept, http, on_request, http, MHD_OPTION_ARRAY,
-                                    options, MHD_OPTION_END);
+    http->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME, 0, on_accept, http, on_request,
+                                    http, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
     if (!http->daemon)
         return error_set(err, STATUS_IO, "HTTP on %s cannot be started: %s", http->address, strerror(errno));
     http->listener = -1; /* libmicrohttpd's until it gives it back */
@@ -247,13 +248,17 @@ static bool http_stop(void *context, int64_t deadline_ns)
         open = http->connection_count;
         (void)pthread_mutex_unlock(&http->lock);
     }
-    if (active > 0)
-        log_warn("http.cut", LOG_INT("requests", active), LOG_TEXT("reason", "drain_s is over"));
+    atomic_store(&http->cutting, true);
+    while (atomic_load(&http->suspended) > 0) /* by dispatcher_end none stays; libmicrohttpd must not be stopped while any is */
+        (void)nanosleep(&look, NULL);
     watch_stop(http);
     MHD_stop_daemon(http->daemon);
     http->daemon = NULL;
+    uint32_t given_up = atomic_load_explicit(&http->given_up, memory_order_relaxed);
+    if (active > 0 || given_up > 0)
+        log_warn("http.cut", LOG_INT("requests", active), LOG_INT("transactions", given_up), LOG_TEXT("reason", "drain_s is over"));
     log_info("http.stopped", LOG_TEXT("address", http->address));
-    return active == 0;
+    return active == 0 && given_up == 0;
 }
 
 const struct source source_http = {

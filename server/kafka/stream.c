@@ -144,7 +144,10 @@ static void deliver(void *owner, struct txn *const *txns, uint32_t n)
 {
     struct stream *s = owner;
     const struct server *server = s->with.server;
-    for (uint32_t i = 0; i < n && !s->sink.failed; i++) {
+    for (uint32_t i = 0; i < n && !s->sink.failed && !s->late; i++) {
+        s->late = txns[i]->outcome == OUTCOME_REFUSED; /* drain_s is over; what comes after it would be out of order */
+        if (s->late)
+            break;
         if (txns[i]->outcome != OUTCOME_SCORED) {
             bury(s, txns[i]);
             continue;
@@ -191,7 +194,7 @@ static uint32_t decode_chunk(struct stream *s, struct txn **rejected, uint32_t *
 static void count_run(struct stream *s, uint32_t n)
 {
     uint64_t limit = (uint64_t)s->settings->stream_bad_run;
-    for (uint32_t i = 0; i < n && !s->stopped; i++) {
+    for (uint32_t i = 0; i < n && !s->stopped && !s->late; i++) {
         s->bad_run = s->txns[i]->outcome == OUTCOME_SCORED ? 0 : s->bad_run + 1;
         s->stopped = limit > 0 && s->bad_run >= limit;
     }

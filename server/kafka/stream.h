@@ -86,6 +86,7 @@ struct stream {
     struct buf record, text;
     uint64_t bad_run;              /* records in a row that could not be scored */
     bool stopped;                  /* too many of them */
+    bool late;                     /* the drain ended before a record had its score: it and what follows is for the next reader */
     bool cut;                      /* the last session ended before everything in flight was acknowledged */
 
     /* Sessions that failed one soon after another, and those of them that were fenced. */

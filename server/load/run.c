@@ -291,7 +291,8 @@ enum status run_load(struct target *target, const struct run_options *options, s
     run->out = out;
     target->on_reply = on_reply;
     target->context = run;
-    arrivals_begin(&run->next, &options->arrivals);
+    if (!options->closed)
+        arrivals_begin(&run->next, &options->arrivals);
     run->ahead = run->next;
     random_seed(&run->sizes, options->arrivals.seed + 2);
     run->start_ns = clock_monotonic_ns();

@@ -215,7 +215,7 @@ def test_features_and_timing_on_request(tmp_path):
     with Server(tmp_path, {"result.features": True, "result.timing": True}) as s:
         first, again = s.post("/v1/score", good(1)).json(), s.post("/v1/score", good(1, amount=3)).json()
         assert first["features"]["amount"] == 57.5 and first["features"] == again["features"]
-        assert set(first["timing"]) == {"decode_us", "features_us", "score_us", "decide_us"}
+        assert set(first["timing"]) == {"decode_us", "features_us", "wait_us", "score_us", "decide_us"}
 
 
 # --- the protocol

@@ -45,7 +45,7 @@ def test_any_engine_gives_the_server_s_bytes(tmp_path):
 
 def test_timing_is_there_on_request():
     record = json.loads(score("--timing", input=lines_of(GOOD)).out)
-    assert set(record["timing"]) == {"decode_us", "features_us", "score_us", "decide_us"}
+    assert set(record["timing"]) == {"decode_us", "features_us", "wait_us", "score_us", "decide_us"}
 
 
 def test_results_come_as_transactions_do():

@@ -75,9 +75,9 @@ static void answer_body(const struct buf *body, bool lines, bool trial)
     struct walk walk;
     struct decode_fault fault;
     struct buf answer = {0};
-    if (walk_begin(&walk, body, lines, trial, &fault)) {
+    if (walk_begin(&walk, body, lines, trial, INT64_C(1000000000000), &fault)) {
         while (!walk.ended)
-            CHECK(walk_group(&walk, &thread, "id", &answer));
+            CHECK(walk_group(&walk, &thread, NULL, "id", &answer) == WALK_WROTE);
         check_answer(&walk, &answer);
     } else {
         CHECK(fault.reason != DECODE_NONE && fault.offset <= body->len);

@@ -83,7 +83,7 @@ static void dots_and_levels_are_the_same(void **state)
     assert_string_equal(s.stream_input, "in");
     assert_string_equal(s.stream_output, "out");
     assert_true(s.result_timing);
-    assert_int_equal(s.engine, 2);
+    assert_string_equal(s.engine, "reference");
     assert_int_equal(s.kafka_count, 3);
     assert_string_equal(settings_kafka(&s, "bootstrap.servers"), "a:1,b:2");
     assert_string_equal(settings_kafka(&s, "producer.linger.ms"), "5");
@@ -180,13 +180,14 @@ static void shown_settings_load_again(void **state)
     struct settings s;
     struct error err;
     struct buf first = {0}, second = {0};
-    assert_int_equal(load(&s, "bundle: /a \"b\"\nresult.features: true\nengine: cpu\nkafka: {client.id: \"x: y\"}\n", NULL, &err), STATUS_OK);
+    assert_int_equal(load(&s, "bundle: /a \"b\"\nresult.features: true\nengine: cpu*2 reference\nbatch.mode: batched\nkafka: {client.id: \"x: y\"}\n", NULL, &err), STATUS_OK);
     settings_show(&s, &first);
     settings_free(&s);
     assert_int_equal(load(&s, buf_text(&first), NULL, &err), STATUS_OK);
     assert_string_equal(s.bundle, "/a \"b\"");
     assert_true(s.result_features);
-    assert_int_equal(s.engine, 1);
+    assert_string_equal(s.engine, "cpu*2 reference");
+    assert_int_equal(s.batch_mode, 2);
     assert_string_equal(settings_kafka(&s, "client.id"), "x: y");
     settings_show(&s, &second);
     settings_free(&s);
@@ -214,8 +215,8 @@ static const struct slip {
     {"drain_s: 99999\n", NULL, ":1: drain_s: 99999 is outside 0 to 3600 s"},
     {"drain_s: 99999999999999999999\n", NULL, ":1: drain_s: 99999999999999999999 is outside 0 to 3600 s"},
     {"result.timing: maybe\n", NULL, ":1: result.timing: 'maybe' is neither true nor false"},
-    {"engine: gpu\n", NULL, ":1: engine: 'gpu' is none of auto|cpu|reference"},
-    {"engine: aut\n", NULL, ":1: engine: 'aut' is none of auto|cpu|reference"},
+    {"batch.mode: gpu\n", NULL, ":1: batch.mode: 'gpu' is none of auto|inline|batched"},
+    {"batch.mode: aut\n", NULL, ":1: batch.mode: 'aut' is none of auto|inline|batched"},
     {"http: {listen: a}\nhttp.listen: b\n", NULL, ":2: http.listen is set twice, first on line 1"},
     {"kafka: {a.b: 1}\nkafka.a.b: 2\n", NULL, ":2: kafka.a.b is set twice"},
     {"- a\n- b\n", NULL, ":1: a map of settings is needed"},
@@ -287,7 +288,7 @@ static void docs_name_every_option(void **state)
         assert_non_null(strstr(text, cell));
     }
     assert_non_null(strstr(text, "| `http.threads` | whole number | `0` | 0 to 256 | "));
-    assert_non_null(strstr(text, "| `engine` | choice | `auto` | auto\\|cpu\\|reference | "));
+    assert_non_null(strstr(text, "| `batch.mode` | choice | `auto` | auto\\|inline\\|batched | "));
     assert_non_null(strstr(text, "| `ASSAY_DECISION_LOG_FILE` |\n"));
     buf_free(&out);
 }

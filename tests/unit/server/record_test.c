@@ -59,7 +59,7 @@ static void fields_come_in_one_order(void **state)
            "\"version\":\"1\",\"state\":\"complete\"}");
     expect(noon, approve, timing,
            "{\"transaction_id\":\"T1\",\"score\":0.0071767257,\"decision\":\"approve\",\"reasons\":[],\"model\":\"card-fraud\","
-           "\"version\":\"1\",\"state\":\"complete\",\"timing\":{\"decode_us\":0.4,\"features_us\":1.25,\"score_us\":3,\"decide_us\":0.07}}");
+           "\"version\":\"1\",\"state\":\"complete\",\"timing\":{\"decode_us\":0.4,\"features_us\":1.25,\"wait_us\":0,\"score_us\":3,\"decide_us\":0.07}}");
 }
 
 static void reasons_are_listed_by_their_codes(void **state)

@@ -1,0 +1,56 @@
+/*
+ * Inline or batched: who scores a row? Going through the batcher costs it two hand-overs between threads, and saves it what a
+ * row of a full batch costs less than a row alone. Measured at load, and looked at again as rows come by: a model on a busier
+ * machine is a dearer one.
+ */
+#include <math.h>
+
+#include "server/engine/dispatcher_private.h"
+#include "server/log.h"
+
+/* What batches must save a row, in nanoseconds: a hand-over and back, with room. */
+static const double PAYS_NS = 60000;
+
+/* What a row of the largest batch costs less than a row alone, as the first engine is now. */
+static double saved_ns(const struct dispatcher *d)
+{
+    const struct cost *cost = &d->batcher.engines[0].cost;
+    uint32_t most = cost->sizes[cost->count - 1];
+    return cost_mean_ns(cost, 1) - cost_mean_ns(cost, most) / most;
+}
+
+static void change(struct dispatcher *d, bool batches, double saved)
+{
+    atomic_store_explicit(&d->batches, batches, memory_order_relaxed); /* a hint: either way gives the right answer */
+    log_info("engine.mode", LOG_TEXT("mode", batches ? "batched" : "inline"), LOG_REAL("saved_us", saved / 1e3));
+}
+
+void dispatcher_mode_choose(struct dispatcher *d)
+{
+    double one = cost_mean_ns(&d->batcher.engines[0].cost, 1), saved = saved_ns(d);
+    bool must = d->with.mode == DISPATCHER_BATCHED || !d->synchronous || d->with.engine_count > 1;
+    bool may = d->with.mode == DISPATCHER_AUTO && !must;
+    /* What a row alone must cost so that batches, which save the same part of it as ever, pay. */
+    d->alone_limit_ns = may && saved > 0 ? PAYS_NS * one / saved : (double)INFINITY;
+    d->may_return = may;
+    change(d, d->with.mode != DISPATCHER_INLINE && (must || saved > PAYS_NS), saved);
+}
+
+/* Half of what made it batch, so that it does not go to and fro. */
+void dispatcher_mode_reconsider(struct dispatcher *d)
+{
+    double saved = saved_ns(d);
+    if (d->may_return && dispatcher_batches(d) && saved < PAYS_NS / 2)
+        change(d, false, saved);
+}
+
+bool dispatcher_batches(const struct dispatcher *d)
+{
+    return atomic_load_explicit(&d->batches, memory_order_relaxed);
+}
+
+void dispatcher_weigh(struct dispatcher *d, double alone_ns)
+{
+    if (alone_ns > d->alone_limit_ns && !dispatcher_batches(d))
+        change(d, true, alone_ns * PAYS_NS / d->alone_limit_ns);
+}
