@@ -158,7 +158,7 @@ static void add_figures(struct report *report, struct run *run)
     report_add(report, "headers_cpu", report_median(headers, n), "us", 2, "what of the added CPU is for the headers");
     report_add(report, "added_cpu_min", report_quantile(added, n, 0), "us", 2, "least of the rounds");
     report_add(report, "added_cpu_max", report_quantile(added, n, 0.999), "us", 2, "most of the rounds");
-    report_goal(report, "added_cpu", report_median(added, n), "us", 2, true, 3);
+    report_goal(report, "added_cpu", report_median(added, n), "us", 2, true, 1.5);
 }
 
 static enum status measure(const struct plan_of_run *plan, struct report *report, struct error *err)

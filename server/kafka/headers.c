@@ -52,6 +52,40 @@ void headers_keep_ours(rd_kafka_headers_t *headers)
     remove_where(headers, false);
 }
 
+enum status spare_headers_create(struct spare_headers *spare, uint32_t room, struct error *err)
+{
+    *spare = (struct spare_headers){.list = calloc(room, sizeof *spare->list), .room = room};
+    return spare->list ? STATUS_OK : error_set(err, STATUS_NO_MEMORY, "out of memory for the headers of results");
+}
+
+void spare_headers_free(struct spare_headers *spare)
+{
+    while (spare->count > 0)
+        rd_kafka_headers_destroy(spare->list[--spare->count]);
+    free(spare->list);
+    *spare = (struct spare_headers){.list = NULL};
+}
+
+void spare_headers_give(struct spare_headers *spare, const rd_kafka_message_t *sent)
+{
+    rd_kafka_headers_t *headers = NULL;
+    if (rd_kafka_message_detach_headers((rd_kafka_message_t *)(uintptr_t)sent, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    if (spare->count < spare->room && rd_kafka_header_cnt(headers) == HEADERS_OF_RESULT)
+        spare->list[spare->count++] = headers;
+    else
+        rd_kafka_headers_destroy(headers);
+}
+
+rd_kafka_headers_t *spare_headers_take(struct spare_headers *spare)
+{
+    if (spare->count == 0)
+        return NULL;
+    rd_kafka_headers_t *headers = spare->list[--spare->count];
+    (void)rd_kafka_header_remove(headers, HEADER_SOURCE);
+    return headers;
+}
+
 enum status headers_add(rd_kafka_headers_t *headers, const char *name, const char *value, size_t len)
 {
     rd_kafka_resp_err_t err = rd_kafka_header_add(headers, name, -1, value, (ssize_t)len);

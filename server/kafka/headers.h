@@ -21,6 +21,7 @@
 #define HEADER_TIMESTAMP "assay-timestamp"
 #define HEADER_CUT "assay-cut"
 #define HEADER_MASKED "assay-masked"
+enum { HEADERS_OF_RESULT = 3 }; /* of ours, on every record */
 
 /* Takes the headers out of the message, without ours. NULL on no memory. Returned owned: rd_kafka_headers_destroy. */
 rd_kafka_headers_t *headers_take(rd_kafka_message_t *message);
@@ -28,6 +29,19 @@ rd_kafka_headers_t *headers_take(rd_kafka_message_t *message);
 void headers_strip(rd_kafka_headers_t *headers);
 /* Removes all but ours. */
 void headers_keep_ours(rd_kafka_headers_t *headers);
+
+/* Headers of acknowledged results, for later ones: where the input record had none, results differ in the source alone, and
+ * making all three anew is five allocations a record. Bounded; one thread. */
+struct spare_headers {
+    rd_kafka_headers_t **list; /* [count] */
+    uint32_t count, room;
+};
+MUST_USE enum status spare_headers_create(struct spare_headers *spare, uint32_t room, struct error *err);
+void spare_headers_free(struct spare_headers *spare);
+/* Takes the headers of a record that was sent, if they are ours alone. */
+void spare_headers_give(struct spare_headers *spare, const rd_kafka_message_t *sent);
+/* Headers with model and version, without a source. NULL: none are left. Returned owned. */
+rd_kafka_headers_t *spare_headers_take(struct spare_headers *spare);
 
 MUST_USE enum status headers_add(rd_kafka_headers_t *headers, const char *name, const char *value, size_t len);
 

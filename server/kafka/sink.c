@@ -34,6 +34,7 @@ static void on_report(rd_kafka_t *producer, const rd_kafka_message_t *message, v
     uint32_t entry = (uint32_t)((uintptr_t)message->_private - 1);
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         sink->delivered[topic]++;
+        spare_headers_give(&sink->spare, message);
         tracker_done(sink->tracker, entry);
         return;
     }
@@ -57,7 +58,9 @@ static void on_error(rd_kafka_t *producer, int code, const char *text, void *opa
 enum status sink_open(struct sink *sink, const struct settings *settings, struct error *err)
 {
     rd_kafka_conf_t *conf = NULL;
-    enum status status = properties_conf(settings, CLIENT_PRODUCER, 0, 1, &conf, err);
+    enum status status = spare_headers_create(&sink->spare, tracker_room(sink->tracker), err);
+    if (status == STATUS_OK)
+        status = properties_conf(settings, CLIENT_PRODUCER, 0, 1, &conf, err);
     if (status != STATUS_OK)
         return status;
     sink->max_bytes = (size_t)properties_number(conf, "message.max.bytes");
@@ -92,6 +95,7 @@ void sink_close(struct sink *sink, int64_t deadline_ns)
     if (sink->producer && !client_destroy(sink->producer, deadline_ns))
         log_warn("kafka.abandoned", LOG_TEXT("why", "the producer could not be closed in time"));
     sink->producer = NULL;
+    spare_headers_free(&sink->spare);
     buf_free(&sink->masked);
     sink->failed = false;
     sink->why[0] = '\0';
@@ -167,19 +171,20 @@ static rd_kafka_resp_err_t produce(struct sink *sink, enum sink_topic topic, uin
     }
 }
 
-static enum status add_ours(struct sink *sink, const rd_kafka_message_t *message, rd_kafka_headers_t *headers)
+static enum status add_model(const struct bundle *bundle, rd_kafka_headers_t *headers)
+{
+    enum status status = headers_add(headers, HEADER_MODEL, bundle->name, strlen(bundle->name));
+    return status == STATUS_OK ? headers_add(headers, HEADER_VERSION, bundle->version, strlen(bundle->version)) : status;
+}
+
+static enum status add_source(const rd_kafka_message_t *message, rd_kafka_headers_t *headers)
 {
     char source[SOURCE_MAX];
     const char *topic = rd_kafka_topic_name(message->rkt);
     size_t topic_len = strlen(topic);
     CHECK(topic_len + SOURCE_DIGITS <= sizeof source);
     size_t len = headers_source(source, topic, topic_len, message->partition, message->offset);
-    enum status status = headers_add(headers, HEADER_MODEL, sink->bundle->name, strlen(sink->bundle->name));
-    if (status == STATUS_OK)
-        status = headers_add(headers, HEADER_VERSION, sink->bundle->version, strlen(sink->bundle->version));
-    if (status == STATUS_OK)
-        status = headers_add(headers, HEADER_SOURCE, source, len);
-    return status;
+    return headers_add(headers, HEADER_SOURCE, source, len);
 }
 
 static enum status add_reason(const rd_kafka_message_t *message, uint32_t reason, const char *text, rd_kafka_headers_t *headers)
@@ -244,7 +249,9 @@ static void bury(struct sink *sink, uint32_t entry, rd_kafka_message_t *message,
 {
     struct outgoing letter = {.key = message->key, .key_len = message->key_len, .value = message->payload, .len = message->len,
                               .plain = rd_kafka_header_cnt(headers) == 0};
-    enum status status = add_ours(sink, message, headers);
+    enum status status = add_model(sink->bundle, headers);
+    if (status == STATUS_OK)
+        status = add_source(message, headers);
     if (status == STATUS_OK)
         status = add_reason(message, reason, text, headers);
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -267,12 +274,27 @@ static void bury(struct sink *sink, uint32_t entry, rd_kafka_message_t *message,
     fail(sink, SINK_DEAD_LETTER, status == STATUS_OK ? rd_kafka_err2str(code) : status_text(status));
 }
 
+/* The headers of the message with ours. STATUS_NO_MEMORY; out is to be destroyed then too, where it is not NULL. */
+static enum status result_headers(struct sink *sink, rd_kafka_message_t *message, bool *plain, rd_kafka_headers_t **out)
+{
+    rd_kafka_headers_t *theirs;
+    *plain = rd_kafka_message_headers(message, &theirs) == RD_KAFKA_RESP_ERR__NOENT;
+    *out = *plain ? spare_headers_take(&sink->spare) : NULL;
+    if (*out)
+        return add_source(message, *out);
+    *out = headers_take(message);
+    if (!*out)
+        return STATUS_NO_MEMORY;
+    *plain = rd_kafka_header_cnt(*out) == 0;
+    enum status status = add_model(sink->bundle, *out);
+    return status == STATUS_OK ? add_source(message, *out) : status;
+}
+
 void sink_result(struct sink *sink, uint32_t entry, rd_kafka_message_t *message, const char *record, size_t len)
 {
-    rd_kafka_headers_t *headers = headers_take(message);
-    const struct outgoing result = {.key = message->key, .key_len = message->key_len, .value = record, .len = len,
-                                    .plain = headers && rd_kafka_header_cnt(headers) == 0};
-    enum status status = headers ? add_ours(sink, message, headers) : STATUS_NO_MEMORY;
+    rd_kafka_headers_t *headers = NULL;
+    struct outgoing result = {.key = message->key, .key_len = message->key_len, .value = record, .len = len};
+    enum status status = result_headers(sink, message, &result.plain, &headers);
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
     if (status == STATUS_OK)
         code = produce(sink, SINK_RESULT, entry, &result, headers);

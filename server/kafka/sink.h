@@ -16,6 +16,7 @@
 #include "model/base/buf.h"
 #include "model/bundle.h"
 #include "model/input/decode.h"
+#include "server/kafka/headers.h"
 #include "server/kafka/tracker.h"
 #include "server/metrics.h"
 #include "server/slot.h"
@@ -36,6 +37,7 @@ struct sink {
     void *owner;
     size_t max_bytes;        /* kafka.message.max.bytes */
     bool mask;               /* card numbers in dead letters */
+    struct spare_headers spare;
     struct buf masked;       /* the key and the value of one, masked */
     uint64_t delivered[SINK_TOPICS]; /* since the last sink_poll, not yet in metrics */
     bool failed;                     /* can't go on; `why` says why */
@@ -43,7 +45,8 @@ struct sink {
     char why[256];
 };
 
-/* Makes the producer; fills sink. The on_… and borrowed members must be set before. STATUS_INVALID, STATUS_NO_MEMORY. */
+/* Makes the producer, for as many records in flight as the tracker has room; fills sink. The on_… and borrowed members must be
+ * set before. STATUS_INVALID, STATUS_NO_MEMORY. */
 MUST_USE enum status sink_open(struct sink *sink, const struct settings *settings, struct error *err);
 /* Throws away what is not delivered; waits for the producer's end until the deadline (monotonic). */
 void sink_close(struct sink *sink, int64_t deadline_ns);

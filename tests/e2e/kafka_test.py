@@ -39,6 +39,25 @@ def test_results_carry_key_headers_and_the_bytes_of_assay_score(mock, tmp_path):
     assert topics.committed() == 500
 
 
+def test_no_header_of_an_earlier_result_is_left_in_a_later_one(mock, tmp_path):
+    """Headers of acknowledged results are used again: so records with and without headers, and broken ones, wait for each other."""
+    topics, lines = Topics(mock, partitions=1), lines_of(400)
+    records = [{"key": "k", "value": line.rstrip("\n") if i % 7 else "broken", "headers": [["traceparent", f"t{i}"]] if i % 5 == 0 else []}
+               for i, line in enumerate(lines)]
+    with Server(tmp_path, topics.settings(**{"stream.slots": 128, "stream.chunk": 16})) as server:
+        for begin in range(0, 400, 100):
+            topics.send_records(tmp_path, records[begin:begin + 100])
+            finished(server, begin + 100)
+        assert server.stop() == 0
+    for record in topics.results() + topics.dead_letters():
+        names, i = [name for name, _ in record["headers"]], int(header(record, "assay-source").rsplit("/", 1)[1])
+        theirs, dead = ["traceparent"] if i % 5 == 0 else [], ["assay-reason", "assay-error", "assay-timestamp"] if i % 7 == 0 else []
+        assert names == [*theirs, "assay-model", "assay-version", "assay-source", *dead], (i, record)
+        assert header(record, "traceparent") == (f"t{i}" if theirs else None)
+        if not dead:
+            assert json.loads(record["value"])["transaction_id"] == json.loads(lines[i])["tx_id"]
+
+
 def test_bad_records_are_dead_letters_and_the_good_ones_between_them_are_scored(mock, tmp_path):
     topics, good = Topics(mock, partitions=1), lines_of(200, seed=2)
     one = json.loads(good[0])
