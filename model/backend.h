@@ -47,7 +47,8 @@ struct backend_limits {
 /* How a device behind an engine is, for operators. */
 struct engine_state {
     bool up;
-    char device[96];  /* "NVIDIA H100 80GB HBM3 (GPU 0)" */
+    char device[96];  /* "GPU 0, NVIDIA H100 80GB HBM3" */
+    char bus[24];     /* "0000:1b:00.0"; "": not known */
     char reason[192]; /* why it is down, in words */
 };
 

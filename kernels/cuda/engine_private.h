@@ -134,11 +134,12 @@ struct engine_cuda {
     _Atomic uint64_t turn;
     struct wake wake;
     _Atomic bool stopping, listened; /* listened: somebody is woken, and need not poll */
-    pthread_mutex_t lock; /* of order and of the two texts */
+    pthread_mutex_t lock; /* of order and of the texts */
     pthread_cond_t answered;
     struct order *_Atomic order;
     char reason[DEVICE_FAULT_MAX]; /* why it is down */
     char name[DEVICE_NAME_MAX];
+    char bus[24];
 
     /* The thread's. */
     struct device *device; /* NULL: down */

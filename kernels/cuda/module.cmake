@@ -39,6 +39,8 @@ if(NOT ASSAY_NVCC OR NOT cuda_runtime)
   return()
 endif()
 
+get_filename_component(cuda_runtime_folder ${cuda_runtime} DIRECTORY)
+
 # Code for what the compiler knows of these, and PTX of the newest for devices to come.
 execute_process(COMMAND ${ASSAY_NVCC} --list-gpu-code OUTPUT_VARIABLE known_codes)
 set(cuda_architectures "")

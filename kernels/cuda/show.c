@@ -14,6 +14,7 @@ void engine_state_cuda(void *context, struct engine_state *out)
     struct engine_cuda *e = context;
     (void)pthread_mutex_lock(&e->lock);
     (void)snprintf(out->device, sizeof out->device, "GPU %u, %.80s", (unsigned)e->with.device, e->name);
+    (void)snprintf(out->bus, sizeof out->bus, "%s", e->bus);
     (void)snprintf(out->reason, sizeof out->reason, "%s", e->reason);
     (void)pthread_mutex_unlock(&e->lock);
     out->up = atomic_load_explicit(&e->figures.up, memory_order_relaxed);

@@ -17,6 +17,7 @@ enum { TRIES_MOST = 9, COPIED_BYTES_LEAST = 16384 };
 static const int64_t WAY_NS = 2000000;        /* for measuring one way */
 static const int64_t ANSWER_NS = 10000000000; /* a kernel that takes longer at load is taken to hang */
 static const int64_t QUERY_NS = 200000;
+static const double CLEARLY = 0.97; /* the likeliest way comes first, and another has to be faster by more than noise */
 
 /* --- rows -------------------------------------------------------------------------------------------------------------- */
 
@@ -170,7 +171,7 @@ static enum status tune_bucket(struct engine_cuda *e, struct prepared *p, const 
         enum status status = measure(e, p, &way, rows, err);
         if (status != STATUS_OK)
             return status;
-        if (best->us == 0 || way.us < best->us)
+        if (best->us == 0 || way.us < CLEARLY * best->us)
             *best = way;
     }
     return STATUS_OK;

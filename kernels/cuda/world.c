@@ -216,6 +216,7 @@ enum status world_open(struct engine_cuda *e, struct error *err)
     }
     (void)pthread_mutex_lock(&e->lock);
     (void)snprintf(e->name, sizeof e->name, "%s", e->table->facts(e->device)->name);
+    (void)snprintf(e->bus, sizeof e->bus, "%s", e->table->facts(e->device)->bus);
     e->reason[0] = '\0';
     (void)pthread_mutex_unlock(&e->lock);
     e->opened_ns = clock_monotonic_ns();

@@ -28,7 +28,7 @@ THIRD_PARTY = {
     "jansson.h": ("bench/", "server/demo/judge.c", "server/kafka/"),
     "yaml.h": ("model/base/yaml.c",),
     "openssl/": ("model/bundle", "model/base/"),
-    "cuda": ("kernels/cuda/",),
+    "cuda": ("kernels/cuda/", "bench/gpu/naive.cu"),
     "cublas": ("kernels/cuda/",),
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)
