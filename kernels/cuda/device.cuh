@@ -21,10 +21,15 @@ static __device__ __forceinline__ void store_release(uint64_t *at, uint64_t valu
     asm volatile("st.release.sys.global.u64 [%0], %1;" ::"l"(at), "l"(value) : "memory");
 }
 
-/* 16 bytes from global to shared memory, on their way until copy_async_wait, which waits for the thread's own copies. */
+/* 16 or 8 bytes from global to shared memory, on their way until copy_async_wait, which waits for the thread's own copies. */
 static __device__ __forceinline__ void copy_async16(void *to, const void *from)
 {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(static_cast<uint32_t>(__cvta_generic_to_shared(to))), "l"(from) : "memory");
+}
+
+static __device__ __forceinline__ void copy_async8(void *to, const void *from)
+{
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(static_cast<uint32_t>(__cvta_generic_to_shared(to))), "l"(from) : "memory");
 }
 
 static __device__ __forceinline__ void copy_async_wait()

@@ -31,18 +31,6 @@ struct nodes16 {
     }
 };
 
-/* From the root to the leaf. keys: those of the row, the next input's `step` further on. */
-template <class Nodes>
-static __device__ __forceinline__ typename Nodes::node walk(const typename Nodes::node *tree, const typename Nodes::key *keys, uint32_t step)
-{
-    typename Nodes::node node = Nodes::load(tree);
-    while (node.child != 0) {
-        bool passes = keys[node.input * step] > node.limit;
-        node = Nodes::load(tree + node.child + passes);
-    }
-    return node;
-}
-
 /* --- rows to keys ------------------------------------------------------------------------------------------------------- */
 
 /* LightGBM's kZeroThreshold: the float 1e-35f, widened. */
@@ -199,8 +187,7 @@ template <class Sum_> struct one_number {
         const uint32_t *output_end = at<uint32_t>(image, f->output_end);
         uint32_t from = o == 0 ? 0 : output_end[o - 1], to = output_end[o]; /* trees are sorted by output */
         from = from > first ? from - first : 0;
-        to = to > first ? to - first : 0;
-        to = to < count ? to : count;
+        to = to > first ? forest_lesser(to - first, count) : 0;
 #pragma unroll 4
         for (uint32_t t = from; t < to; t++)
             sum = sum + kept[t * step];
@@ -231,6 +218,11 @@ template <class Sum_> struct many_numbers {
         return sum;
     }
 };
+
+template <class Nodes, class Leaf> static __device__ __forceinline__ forest_widths widths()
+{
+    return {sizeof(typename Nodes::node), sizeof(typename Nodes::key), sizeof(typename Leaf::Kept), sizeof(typename Leaf::Sum)};
+}
 
 /* The margin before the first tree, and after the last one. */
 template <class Sum> static __device__ __forceinline__ Sum first_sum(const void *image, const forest_image *f, uint32_t o)

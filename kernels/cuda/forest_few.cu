@@ -5,6 +5,18 @@
  */
 #include "kernels/cuda/forest.cuh"
 
+/* From the root to the leaf. */
+template <class Nodes>
+static __device__ __forceinline__ typename Nodes::node walk(const typename Nodes::node *tree, const typename Nodes::key *keys)
+{
+    typename Nodes::node node = Nodes::load(tree);
+    while (node.child != 0) {
+        bool passes = keys[node.input] > node.limit;
+        node = Nodes::load(tree + node.child + passes);
+    }
+    return node;
+}
+
 template <class Nodes, class Leaf> static __device__ __forceinline__ void forest_few(const cuda_args &args)
 {
     typedef typename Nodes::key Key;
@@ -17,7 +29,7 @@ template <class Nodes, class Leaf> static __device__ __forceinline__ void forest
         return;
     const void *image = args.image;
     const forest_image *f = at<forest_image>(image, 0);
-    const forest_shared place = forest_shared_of(f, 1, sizeof(Key), sizeof(Kept), sizeof(Sum));
+    const forest_shared place = forest_shared_few(f, widths<Nodes, Leaf>());
     Key *keys = reinterpret_cast<Key *>(shared);
     Kept *kept = reinterpret_cast<Kept *>(reinterpret_cast<char *>(shared) + place.kept);
     Sum *sums = reinterpret_cast<Sum *>(reinterpret_cast<char *>(shared) + place.sums);
@@ -29,10 +41,10 @@ template <class Nodes, class Leaf> static __device__ __forceinline__ void forest
     const uint32_t *roots = at<uint32_t>(image, f->roots);
     const typename Nodes::node *nodes = at<typename Nodes::node>(image, f->nodes);
     for (uint32_t first = 0; first < f->trees; first += place.chunk) {
-        uint32_t count = f->trees - first < place.chunk ? f->trees - first : place.chunk;
+        uint32_t count = forest_lesser(f->trees - first, place.chunk);
         __syncthreads(); /* keys are there, and the chunk before is added */
         for (uint32_t t = threadIdx.x; t < count; t += blockDim.x)
-            kept[t] = Leaf::keep(image, f, row, walk<Nodes>(nodes + roots[first + t], keys, 1));
+            kept[t] = Leaf::keep(image, f, row, walk<Nodes>(nodes + roots[first + t], keys));
         __syncthreads();
         for (uint32_t o = threadIdx.x; o < f->outputs; o += blockDim.x)
             sums[o] = Leaf::add(image, f, o, first, count, kept, 1, sums[o]);

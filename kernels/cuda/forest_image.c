@@ -47,13 +47,9 @@ static bool needs_16_bytes(const struct maker *m)
            !leaves_fit_8_bytes(m);
 }
 
-static enum cuda_kernel kernel_of(const struct maker *m)
+static struct forest_variant variant_of(const struct maker *m)
 {
-    static const enum cuda_kernel kernels[2][2][2] = {/* [several numbers a leaf][16 bytes][float64 sums] */
-        {{CUDA_forest_few_n8_f32, CUDA_forest_few_n8_f64}, {CUDA_forest_few_n16_f32, CUDA_forest_few_n16_f64}},
-        {{CUDA_forest_few_n8_f32_vector, CUDA_forest_few_n8_f64_vector}, {CUDA_forest_few_n16_f32_vector, CUDA_forest_few_n16_f64_vector}},
-    };
-    return kernels[!m->order.single][m->is_wide][m->forest->sum_type == NUMBER_F64];
+    return (struct forest_variant){.is_wide = m->is_wide, .sums_f64 = m->forest->sum_type == NUMBER_F64, .is_vector = !m->order.single};
 }
 
 /* Where everything goes. */
@@ -261,7 +257,7 @@ enum status forest_image_make(struct cuda_model *model, struct error *err)
     if (status == STATUS_OK) {
         model->image = m.image;
         model->image_bytes = m.bytes;
-        model->kernel = kernel_of(&m);
+        model->variant = variant_of(&m);
         model->forest_head = m.head;
     } else {
         free(m.image);

@@ -71,17 +71,11 @@ struct forest_image {
     uint64_t terms;         /* struct forest_term [] */
 };
 
-/* Bytes of a block's shared memory, from its start: a key of each input for each row, then what the leaves of a chunk of
- * trees add to each row, twice where one chunk is found while another is added, then the margins. */
-struct forest_shared {
-    uint32_t chunk; /* trees */
-    uint32_t kept, sums, end;
-};
-
 enum {
-    FOREST_FEW_CHUNK = 4096,
-    FOREST_MANY_ROWS = 32, /* a warp's lanes are the rows of a block */
-    FOREST_MANY_CHUNK = 64,
+    FOREST_FEW_CHUNK = 4096, /* trees whose leaves a block keeps before it adds them */
+    FOREST_MANY_ROWS = 32,   /* a warp's lanes are the rows of a block */
+    FOREST_MANY_CHUNK = 32,
+    FOREST_TOP = 32,         /* first nodes of a tree that are kept in shared memory: five levels where it is full */
 };
 
 #ifdef __CUDACC__
@@ -90,14 +84,41 @@ enum {
 #define FOREST_INLINE static inline
 #endif
 
-FOREST_INLINE struct forest_shared forest_shared_of(const struct forest_image *f, uint32_t rows, uint32_t key_bytes, uint32_t kept_bytes,
-                                                    uint32_t sum_bytes)
+/* Bytes in the variant of a kernel. */
+struct forest_widths {
+    uint32_t node, key, kept, sum; /* kept: what a leaf adds */
+};
+
+/* A block's shared memory: a key of each input for each row, from the start; then, places in bytes, what the leaves of a chunk
+ * of trees add to each row, the margins, and the tops of a chunk's trees. Many rows: chunks and tops are there twice, as one is
+ * worked on while another is added or comes in. */
+struct forest_shared {
+    uint32_t chunk; /* trees */
+    uint32_t kept, sums, tops, end;
+};
+
+FOREST_INLINE uint32_t forest_lesser(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+FOREST_INLINE struct forest_shared forest_shared_few(const struct forest_image *f, struct forest_widths w)
 {
     struct forest_shared s;
-    uint32_t most = rows == 1 ? FOREST_FEW_CHUNK : FOREST_MANY_CHUNK, buffers = rows == 1 ? 1 : 2;
-    s.chunk = f->trees < most ? f->trees : most;
-    s.kept = (f->inputs * rows * key_bytes + 15) / 16 * 16;
-    s.sums = s.kept + (s.chunk * rows * kept_bytes * buffers + 15) / 16 * 16;
-    s.end = s.sums + f->outputs * rows * sum_bytes;
+    s.chunk = forest_lesser(f->trees, FOREST_FEW_CHUNK);
+    s.kept = (f->inputs * w.key + 15) / 16 * 16;
+    s.sums = s.kept + (s.chunk * w.kept + 15) / 16 * 16;
+    s.tops = s.end = s.sums + f->outputs * w.sum;
+    return s;
+}
+
+FOREST_INLINE struct forest_shared forest_shared_many(const struct forest_image *f, struct forest_widths w)
+{
+    struct forest_shared s;
+    s.chunk = forest_lesser(f->trees, FOREST_MANY_CHUNK);
+    s.kept = f->inputs * FOREST_MANY_ROWS * w.key;
+    s.sums = s.kept + 2 * s.chunk * FOREST_MANY_ROWS * w.kept;
+    s.tops = s.sums + f->outputs * FOREST_MANY_ROWS * w.sum;
+    s.end = s.tops + 2 * s.chunk * FOREST_TOP * w.node;
     return s;
 }

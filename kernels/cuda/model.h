@@ -1,17 +1,26 @@
 /* Inside of a cuda_model: what the image makers hand to model.c. */
 #pragma once
 
+#include <stdbool.h>
+
 #include "kernels/cuda/forest_image.h"
 #include "kernels/cuda/kernels.h"
 #include "kernels/cuda/network_image.h"
 #include "model/forest.h"
+
+/* Which variant of the forest kernels takes the forest. */
+struct forest_variant {
+    bool is_wide;   /* nodes of 16 bytes, keys of 8 */
+    bool sums_f64;
+    bool is_vector; /* leaves add several numbers */
+};
 
 struct cuda_model {
     const struct forest *forest; /* one of the two, borrowed */
     const struct network *network;
     void *image; /* aligned to CUDA_IMAGE_ALIGN, zeroed where nothing was put; NULL once dropped */
     size_t image_bytes;
-    enum cuda_kernel kernel; /* of a forest: the variant of forest_few */
+    struct forest_variant variant;
     struct forest_image forest_head; /* a copy of what the image begins with: one of the two */
     struct network_image network_head;
 };
@@ -24,7 +33,7 @@ static inline uint64_t cuda_image_place(size_t *end, size_t count, size_t bytes)
     return at;
 }
 
-/* Fill in image and head, and a forest's kernel. STATUS_NO_MEMORY, STATUS_UNSUPPORTED. */
+/* Fill in image and head, and a forest's variant. STATUS_NO_MEMORY, STATUS_UNSUPPORTED. */
 MUST_USE enum status forest_image_make(struct cuda_model *model, struct error *err);
 MUST_USE enum status network_image_make(struct cuda_model *model, struct error *err);
 

@@ -60,23 +60,37 @@ static inline void __threadfence_system()
 
 static inline void store_release(uint64_t *at, uint64_t value)
 {
+    shim_before_done();
     __atomic_store_n(at, value, __ATOMIC_RELEASE);
 }
 
 /* Copied when it is waited for, so that who does not wait finds what was there before. */
-static inline void copy_async16(void *to, const void *from)
+static inline void shim_copy_async(void *to, const void *from, uint32_t bytes)
 {
     struct shim_thread *self = shim_self();
-    self->copies[self->copy_count++ % SHIM_COPIES_MAX] = {to, from};
-    if (self->copy_count > SHIM_COPIES_MAX)
+    if (self->copy_count == SHIM_COPIES_MAX)
         __builtin_trap();
+    self->copies[self->copy_count++] = {to, from, bytes};
+}
+
+static inline void copy_async16(void *to, const void *from)
+{
+    shim_copy_async(to, from, 16);
+}
+
+static inline void copy_async8(void *to, const void *from)
+{
+    shim_copy_async(to, from, 8);
 }
 
 static inline void copy_async_wait()
 {
     struct shim_thread *self = shim_self();
-    for (uint32_t i = 0; i < self->copy_count; i++)
-        *static_cast<uint4 *>(self->copies[i].to) = *static_cast<const uint4 *>(self->copies[i].from);
+    for (uint32_t i = 0; i < self->copy_count; i++) {
+        const struct shim_copy &copy = self->copies[i];
+        for (uint32_t k = 0; k < copy.bytes / 8; k++)
+            static_cast<uint64_t *>(copy.to)[k] = static_cast<const uint64_t *>(copy.from)[k];
+    }
     self->copy_count = 0;
 }
 

@@ -49,6 +49,12 @@ struct launch {
 static _Thread_local struct thread *current;
 static pthread_mutex_t idle_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct launch *idle; /* launches that ended, their fibers kept */
+static _Thread_local void (*done_hook)(void *arg);
+static _Thread_local void *done_arg;
+
+enum { BARRIERS_MAX = 64 };
+static struct shim_barrier barriers[BARRIERS_MAX]; /* under idle_lock */
+static uint32_t barrier_count;
 static const char *removed_file;
 static int removed_line;
 
@@ -67,9 +73,23 @@ static void wait_at(struct thread *me, enum wait wait, const char *file, int lin
     fiber_yield(me->fiber);
 }
 
+static void note_barrier(const char *file, int line)
+{
+    uint32_t i = 0;
+    pthread_mutex_lock(&idle_lock);
+    while (i < barrier_count && (barriers[i].line != line || strcmp(barriers[i].file, file) != 0))
+        i++;
+    CHECK(i < BARRIERS_MAX);
+    barriers[i] = (struct shim_barrier){file, line};
+    barrier_count = i == barrier_count ? i + 1 : barrier_count;
+    pthread_mutex_unlock(&idle_lock);
+}
+
 void shim_block_barrier(const char *file, int line)
 {
     struct thread *me = current;
+    if (me == me->launch->threads) /* one thread is enough, and none would notice a lock that orders them */
+        note_barrier(file, line);
     if (removed_file && line == removed_line && strstr(file, removed_file))
         return;
     char *place = &me->launch->block_barrier[me->block_barriers++ % 2];
@@ -97,6 +117,12 @@ void shim_exchange(uint32_t mask, uint64_t value, uint64_t all[WARP], const char
     for (uint32_t i = 0; i < WARP; i++)
         all[i] = mask >> i & 1 ? warp[i].value : value;
     wait_at(me, AT_WARP_BARRIER, file, line); /* all have read before the next value is put there */
+}
+
+void shim_before_done(void)
+{
+    if (done_hook)
+        done_hook(done_arg);
 }
 
 /* --- waking those that wait ------------------------------------------------------------------------------------------- */
@@ -272,6 +298,18 @@ enum status shim_launch(cuda_function kernel, const struct cuda_args *args, uint
         status = run_block(l, b, garbage[number % sizeof garbage], err);
     give_back(l);
     return status;
+}
+
+void shim_on_done(void (*hook)(void *arg), void *arg)
+{
+    done_hook = hook;
+    done_arg = arg;
+}
+
+uint32_t shim_barriers(struct shim_barrier *out, uint32_t max)
+{
+    memcpy(out, barriers, (barrier_count < max ? barrier_count : max) * sizeof *out);
+    return barrier_count;
 }
 
 void shim_remove_barrier(const char *file, int line)

@@ -14,6 +14,7 @@
 
 #include "kernels/ref/backend_reference.h"
 #include "tests/support/cuda_shim/compute.h"
+#include "tests/support/cuda_shim/shim.h"
 #include "tests/support/golden.h"
 
 enum { ROWS = 257 };
@@ -106,6 +107,8 @@ static void check_case(const struct golden_case *c, void *arg)
     struct answers want = answers_make(c->info);
     compute_reference(c, slots, want);
     for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+        if (SHIM_FINDS_RACES && sizes[s] != 2)
+            continue;
         struct cuda_launch launches[CUDA_LAUNCHES_MAX];
         uint32_t n = cuda_model_launches(model, &shim_limits, sizes[s], launches);
         assert_true(n > 0);
@@ -125,6 +128,8 @@ static void every_kernel_gives_the_bits_of_the_reference(void **state)
     struct golden_counts counts;
     struct seen seen = {0};
     golden_visit(check_case, &seen, &counts);
+    if (SHIM_FINDS_RACES)
+        (void)printf("SKIPPED all batches but those of 2 rows: under ThreadSanitizer the shim is slow\n");
     (void)printf("%d golden models, %d not taken, %d launches and batch sizes on the others%s\n", counts.cases, seen.skipped, seen.combinations,
                  counts.shared ? "" : "; SKIPPED the shared models: they are not here");
     for (int k = 0; k < CUDA_KERNEL_COUNT; k++) {
