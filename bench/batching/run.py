@@ -2,19 +2,22 @@
 """Batching: ours, with nothing tuned, against every fixed batch size and delay, chosen in hindsight; under overload; with uneven
 engines; with an engine that stalls and one that fails.
 
-    python3 bench/batching/run.py [loads] [overload] [market] [faults] [--seconds S] [--quick] [--seed N] [--forest]
+    python3 bench/batching/run.py [loads] [forest] [light] [overload] [market] [faults] [--seconds S] [--quick] [--seed N] [--arrivals KIND]
 
 The engine is synthetic: a batch of b rows takes FIXED_US + ROW_US * b, slow enough that capacity stays below 2,000 transactions a
-second and neither the CPU nor the generator is the limit. --forest: the loads on the real CPU engine and a forest of 5,000 trees
-of depth 10 instead. Everything runs in turns, so that what else the machine does falls on all alike. The standard library only.
+second and neither the CPU nor the generator is the limit. forest and light are on the real CPU engine. What is compared runs at
+the same time or in turns, so that what else the machine does falls on all alike. The standard library only.
 """
 
 import argparse
 import csv
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -28,6 +31,11 @@ ON_THE_WAY_MS = 3
 CONNECTIONS = 1024
 SIZES, DELAYS_US = (1, 8, 32, 64), (0, 2000, 8000, 30000)
 LOADS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.2, 2, 5, 10)
+SHAPES = {"poisson": {"arrivals": "poisson"}, "bursty": {"arrivals": "bursty", "burst": 3, "burst_ms": 200}}
+TOGETHER_MOST = 40000  # requests a second that all settings under test get together
+FOREST_SLO_MS = 20
+FOREST_LOADS = (0.05, 0.5, 0.9, 1.2, 2)
+FOREST_SETTINGS = ((1, 0), (8, 0), (8, 1000), (32, 0), (32, 2000), (128, 0), (128, 5000))
 
 
 def batch_us(rows, factor=1):
@@ -53,8 +61,8 @@ def window(size, delay_us, engine=None, **more):
 
 
 def measure(server, rate, seconds, seed, **options):
-    return load(server.url, rate=f"{rate:.3f}", duration=seconds, warmup=1, seed=seed, slo_ms=SLO_MS + ON_THE_WAY_MS, deadline_ms=0, connections=CONNECTIONS,
-                timeout_ms=5000, **options)
+    usual = {"duration": seconds, "warmup": 1, "slo_ms": SLO_MS + ON_THE_WAY_MS, "deadline_ms": 0, "connections": CONNECTIONS, "timeout_ms": 5000}
+    return load(server.url, rate=f"{rate:.3f}", seed=seed, **{**usual, **options})
 
 
 def share(report, what):
@@ -72,36 +80,96 @@ class Seeds:
         return self.next
 
 
+def goodput_of(report, peak):
+    """Of what was due or, where that is more, of what can be done."""
+    return report["good"]["transactions"] / min(report["due"]["transactions"], peak * report["scheduled_s"])
+
+
+def together(servers, load_share, peak, seconds, seeds, shape):
+    """Every setting under the same load: as many at the same time as the machine bears, so that what else it does falls on all."""
+    names, most = list(servers), max(1, int(TOGETHER_MOST / (load_share * peak)))
+    reports = {}
+    for at in range(0, len(names), most):
+        group = names[at:at + most]
+        with ThreadPoolExecutor(len(group)) as pool:
+            runs = {name: pool.submit(measure, servers[name], load_share * peak, seconds, seeds(), **shape) for name in group}
+            reports.update({name: goodput_of(run.result(), peak) for name, run in runs.items()})
+    return reports
+
+
+def print_ratios(loads, table):
+    """table: {setting: [goodput by load]}, ours first. Returns the worst of ours over the best."""
+    mine = table["ours"]
+    best = [max(row[i] for name, row in table.items() if name != "ours") for i in range(len(loads))]
+    which = [max((row[i], name) for name, row in table.items() if name != "ours")[1] for i in range(len(loads))]
+    for name, row in table.items():
+        print(f"{name:<14}" + "".join(f"{value:9.3f}" for value in row))
+    ratios = [value / max(other, 1e-9) for value, other in zip(mine, best)]
+    print(f"{'ours / best':<14}" + "".join(f"{value:9.3f}" for value in ratios), flush=True)
+    print("  best fixed: " + ", ".join(f"{load:g}x {name}" for load, name in zip(loads, which)))
+    return min(ratios)
+
+
+def say_worst(worst):
+    print(f"\nworst ours / best fixed setting: {worst:.3f} (goal: at least 0.95, {'met' if worst >= 0.95 else 'MISSED'})")
+
+
 def loads_table(folder, options, seeds):
-    bundle, base, peak = bench_bundle(100, 6), {}, capacity()
-    slo = SLO_MS
-    if options.forest:
-        bundle, base = bench_bundle(5000, 10), {"engine": "cpu"}
-        with Server(folder, bundle, {**ours(), **base}) as server:
-            peak = load(server.url, closed=True, connections=64, duration=3, warmup=1, seed=seeds())["good_rate"]
-    settings = {"ours": {**ours(), **base}}
+    bundle, peak, worst = bench_bundle(100, 6), capacity(), 1
+    settings = {"ours": ours()}
     for size in SIZES:
         for delay in DELAYS_US if size > 1 else (0,):
-            settings[f"{size} x {delay / 1000:g} ms"] = {**window(size, delay), **base}
+            settings[f"{size} x {delay / 1000:g} ms"] = window(size, delay)
     loads = LOADS[::3] if options.quick else LOADS
-    print(f"\n## Goodput within {slo} ms over what was due or can be done, capacity {peak:.0f}/s")
-    worst = 1
-    for arrivals in ("poisson", "bursty"):
-        print(f"\n{arrivals:<14}" + "".join(f"{load:>8g}x" for load in loads))
-        best = {}
+    print(f"\n## Goodput within {SLO_MS} ms over what was due or can be done, capacity {peak:.0f}/s; {len(settings)} settings at the same time")
+    with ExitStack() as stack:
+        servers = {name: stack.enter_context(Server(folder, bundle, values)) for name, values in settings.items()}
+        for arrivals in options.arrivals:
+            print(f"\n{arrivals:<14}" + "".join(f"{load:>8g}x" for load in loads))
+            columns = [together(servers, load_share, peak, options.seconds, seeds, SHAPES[arrivals]) for load_share in loads]
+            worst = min(worst, print_ratios(loads, {name: [column[name] for column in columns] for name in settings}))
+    say_worst(worst)
+
+
+def forest_table(folder, options, seeds):
+    """The real thing, where the processor is the limit: one setting after the other."""
+    bundle, worst = bench_bundle(5000, 10), 1
+    base = {"engine": "cpu", "batch.max": 256, "http.slo_ms": FOREST_SLO_MS, "http.threads": 1, "http.slots": 16384}
+    settings = {"ours": base}
+    for size, delay in FOREST_SETTINGS:
+        settings[f"{size} x {delay / 1000:g} ms"] = {**base, "batch.policy": "window", "batch.mode": "batched", "batch.window_rows": size, "batch.window_us": delay}
+    slo = {"slo_ms": FOREST_SLO_MS + 1, "connections": 256}
+    with Server(folder, bundle, {**base, "http.slo_ms": 1000}) as server:
+        peak = load(server.url, closed=True, connections=64, duration=3, warmup=1, seed=seeds())["good_rate"]
+    print(f"\n## A forest of 5,000 trees of depth 10 on the processor: goodput within {FOREST_SLO_MS} ms, capacity {peak:.0f}/s (closed loop, 64 connections)")
+    for arrivals in options.arrivals:
+        print(f"\n{arrivals:<14}" + "".join(f"{share:>8g}x" for share in FOREST_LOADS))
+        table = {}
         for name, values in settings.items():
             with Server(folder, bundle, values) as server:
-                row = [measure(server, load * peak, options.seconds, seeds(), arrivals=arrivals, burst=3, burst_ms=200) for load in loads]
-            goodput = [r["good"]["transactions"] / min(r["due"]["transactions"], peak * r["scheduled_s"]) for r in row]
-            print(f"{name:<14}" + "".join(f"{value:9.3f}" for value in goodput), flush=True)
-            if name == "ours":
-                mine, p50 = goodput, row[0]["latency_ms"]["p50"]
-            else:
-                best = {load: max(best.get(load, 0), value) for load, value in zip(loads, goodput)}
-        ratios = [value / max(best[load], 1e-9) for load, value in zip(loads, mine)]
-        worst = min(worst, *ratios)
-        print(f"{'ours / best':<14}" + "".join(f"{value:9.3f}" for value in ratios) + f"   p50 of ours at {loads[0]:g}x: {p50:.3f} ms")
-    print(f"\nworst ours / best fixed setting: {worst:.3f} (goal: at least 0.95, {'met' if worst >= 0.95 else 'MISSED'})")
+                table[name] = [goodput_of(measure(server, share * peak, options.seconds, seeds(), **{**SHAPES[arrivals], **slo}), peak) for share in FOREST_LOADS]
+        worst = min(worst, print_ratios(FOREST_LOADS, table))
+    say_worst(worst)
+
+
+def light(folder, options, seeds):
+    """What the choice between inline and batched costs where there is nothing to batch: p50 at 200 requests a second, in turns."""
+    modes, seen = ("inline", "auto", "batched"), {}
+    print("\n## Light load: 200/s, the processor's engine; p50 and p99 in microseconds, medians of the rounds")
+    for trees, depth in ((100, 6), (5000, 10)):
+        with ExitStack() as stack:
+            servers = {mode: stack.enter_context(Server(folder, bench_bundle(trees, depth), {"engine": "cpu", "batch.mode": mode, "http.threads": 1}))
+                       for mode in modes}
+            for _ in range(3 if options.quick else 7):
+                for mode in modes:
+                    report = load(servers[mode].url, rate=200, duration=1.5, warmup=0.3, connections=16, seed=seeds())
+                    seen.setdefault(mode, []).append(report["latency_ms"])
+        medians = {mode: [1000 * statistics.median(latency[q] for latency in seen[mode]) for q in ("p50", "p99")] for mode in modes}
+        above = medians["auto"][0] - medians["inline"][0]
+        for mode in modes:
+            print(f"  {trees} x depth {depth}   {mode:<8} p50 {medians[mode][0]:7.1f}   p99 {medians[mode][1]:7.1f}")
+        print(f"    p50 of auto above inline: {above:.1f} us (goal: at most 15, {'met' if above <= 15 else 'MISSED'})", flush=True)
+        seen.clear()
 
 
 def write_phases(path, phases, seed):
@@ -185,12 +253,12 @@ def faults(folder, options, seeds):
 
 
 def main():
-    parts = {"loads": loads_table, "overload": overload, "market": market, "faults": faults}
+    parts = {"loads": loads_table, "forest": forest_table, "light": light, "overload": overload, "market": market, "faults": faults}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=[*parts, []], help="which; without: all")
     parser.add_argument("--seconds", type=float, default=4, help="of each run")
     parser.add_argument("--quick", action="store_true", help="fewer loads, shorter phases")
-    parser.add_argument("--forest", action="store_true", help="loads: the CPU engine and a real forest")
+    parser.add_argument("--arrivals", nargs="*", choices=list(SHAPES), default=list(SHAPES), help="loads, forest: which")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     if "batch.policy" not in subprocess.run([ASSAY, "config", "docs"], capture_output=True, text=True, env=ENVIRONMENT).stdout:
