@@ -11,10 +11,11 @@
 #include "model/model.h"
 #include "model/network.h"
 #include "server/cmd/model_command.h"
+#include "server/engine/cost.h"
 
-enum { ROWS = 4096, TIMES = 301 };
+enum { ROWS = 4096, TIMES = 301, LARGEST = 1024, SERVED = 256 /* batch.max */ };
 
-static const int64_t limit_ns = 300000000; /* for one batch size */
+static const int64_t limit_ns = 100000000; /* for one batch size */
 static const size_t rows_bytes = (size_t)64 << 20;
 
 struct measure {
@@ -124,9 +125,9 @@ static int by_time(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The median of up to TIMES calls, each after enough others to be warm. Small batches are timed several to a sample, so that
- * the clock's own cost does not count. -1: the engine failed. */
-static double median_us(struct measure *m, uint32_t n)
+/* l(b): the median of up to TIMES calls, each after enough others to be warm, and the 95th percentile. Small batches are timed
+ * several to a sample, so that the clock's own cost does not count. */
+static bool measure_size(struct measure *m, uint32_t n, double *median_us, double *tail_us)
 {
     uint32_t calls = n >= 64 ? 1 : 64 / n;
     int64_t begin = clock_monotonic_ns();
@@ -135,14 +136,16 @@ static double median_us(struct measure *m, uint32_t n)
         int64_t total = 0, ns = 0;
         for (uint32_t c = 0; c < calls; c++) {
             if (!run_once(m, n, &ns))
-                return -1;
+                return false;
             total += ns;
         }
         if (warm <= 0)
             m->times[samples++] = total;
     }
     qsort(m->times, samples, sizeof m->times[0], by_time);
-    return (double)m->times[samples / 2] / calls / 1000;
+    *median_us = (double)m->times[samples / 2] / calls / 1000;
+    *tail_us = (double)m->times[samples * 95 / 100] / calls / 1000;
+    return true;
 }
 
 static bool prepare_rows(struct measure *m, const struct model_info *info, uint32_t batch_max)
@@ -159,9 +162,35 @@ static bool prepare_rows(struct measure *m, const struct model_info *info, uint3
     return m->memory && m->slots && m->margins && m->scores;
 }
 
+/* How the server would use it: batch.mode auto, batch.max as it is by default. */
+static void show_choice(const struct backend_limits *limits, const struct cost *cost, struct buf *out)
+{
+    double saved_ns = cost_saved_ns(cost);
+    bool batched = !limits->synchronous || saved_ns > COST_BATCHES_PAY_NS;
+    buf_format(out, "served            %s: a row in a batch of %u costs %.3f us %s than alone; batches pay from %.0f us on%s\n", batched ? "in batches" : "inline",
+               cost->sizes[cost->count - 1], fabs(saved_ns) / 1e3, saved_ns < 0 ? "more" : "less", COST_BATCHES_PAY_NS / 1e3,
+               limits->synchronous ? "" : ", and this engine works in batches alone");
+}
+
+static void show_costs(struct measure *m, const struct backend_limits *limits, struct buf *out)
+{
+    struct cost cost;
+    cost_init(&cost, limits->batch_max < SERVED ? limits->batch_max : SERVED, 1);
+    for (uint32_t n = 1, i = 0; n <= limits->batch_max && n <= LARGEST; n *= 2) {
+        double median_us, tail_us;
+        if (!measure_size(m, n, &median_us, &tail_us)) {
+            buf_format(out, "batch of %-8u failed\n", n);
+            return;
+        }
+        buf_format(out, "batch of %-8u %.2f us, %.3f us a row; tail %.2f us\n", n, median_us, median_us / n, tail_us);
+        if (i < cost.count && cost.sizes[i] == n)
+            cost_set(&cost, i++, median_us * 1e3);
+    }
+    show_choice(limits, &cost, out);
+}
+
 void model_measure(const struct engine *engine, const struct prepared *prepared, const struct model *model, struct buf *out)
 {
-    static const uint32_t batches[] = {1, 64, 1024};
     struct measure *m = calloc(1, sizeof *m);
     struct backend_limits limits;
     if (!m) {
@@ -172,18 +201,12 @@ void model_measure(const struct engine *engine, const struct prepared *prepared,
     m->prepared = prepared;
     m->random = 88172645463325252;
     engine_limits(engine, prepared, &limits);
-    if (prepare_rows(m, model_info(model), 1024)) {
+    if (prepare_rows(m, model_info(model), LARGEST)) {
         if (model_network(model))
             fill_network_rows(m, model_network(model));
         else
             fill_rows(m, model_forest(model));
-        for (size_t i = 0; i < sizeof batches / sizeof batches[0] && batches[i] <= limits.batch_max; i++) {
-            double us = median_us(m, batches[i]);
-            if (us < 0)
-                buf_format(out, "batch of %-8u failed\n", batches[i]);
-            else
-                buf_format(out, "batch of %-8u %.2f us, %.3f us a row\n", batches[i], us, us / batches[i]);
-        }
+        show_costs(m, &limits, out);
     } else {
         buf_string(out, "not measured      out of memory\n");
     }

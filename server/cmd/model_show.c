@@ -225,8 +225,8 @@ int model_show(const struct parts *parts, int argc, char **argv)
         .usage = "assay model show PATH [--all] [--engine NAME]",
         .summary = "Shows what is in a model file: writer, objective; trees and their depths, and how often each feature splits, or\n"
                    "the layers of a network with shapes, parameters and floating-point operations a row (FLOP); and how\n"
-                   "the engine computes it here: memory prepared, the kernel chosen, microseconds at batches of 1, 64 and 1024 on\n"
-                   "one thread.",
+                   "the engine computes it here: memory prepared, the kernel chosen, microseconds of batches of 1, 2, 4 ... 1024 on\n"
+                   "one thread, median and 95th percentile, and whether the server would score it inline or in batches.",
         .examples = "  assay model show model.ubj",
         .options = options,
         .operands_min = 1,

@@ -142,3 +142,9 @@ void cost_relax(struct cost *cost, int64_t now_ns)
     cost->spread = spread_now(cost, now_ns);
     cost->seen_ns = now_ns;
 }
+
+double cost_saved_ns(const struct cost *cost)
+{
+    uint32_t most = cost->sizes[cost->count - 1];
+    return cost_mean_ns(cost, 1) - cost_mean_ns(cost, most) / most;
+}

@@ -44,3 +44,8 @@ double cost_mean_ns(const struct cost *cost, uint32_t n);
 double cost_tail_ns(const struct cost *cost, uint32_t n);
 /* The largest n <= most whose tail is within ns; 0: not even one row's is. */
 uint32_t cost_fit(const struct cost *cost, double ns, uint32_t most);
+
+/* What a row of the largest batch costs less than a row alone. Where that is more than COST_BATCHES_PAY_NS, a hand-over between
+ * threads and back, batches pay. */
+#define COST_BATCHES_PAY_NS 60000.0
+double cost_saved_ns(const struct cost *cost);

@@ -70,7 +70,8 @@ def test_show_tells_what_is_in_the_file():
     for pattern in (r"kind +forest, XGBoost JSON, written by XGBoost 3\.2\.0", r"objective +binary:logistic", r"inputs +4 features, float32",
                     r"outputs +1 margin, 1 score, float32", r"score +sigmoid", r"trees +3", r"nodes +\d+ splits, \d+ leaves",
                     r"depth +3 at most", r"memory +\d+ bytes", r"\d+ +\d+ +[\d.]+%  amount", r'  é "q"$', r"engine +reference",
-                    r"batch of 1 +[\d.]+ us", r"batch of 64 +[\d.]+ us, [\d.]+ us a row", r"batch of 1024 +[\d.]+ us"):
+                    *(rf"batch of {n} +[\d.]+ us, [\d.]+ us a row; tail [\d.]+ us" for n in (1, 2, 4, 64, 256, 1024)),
+                    r"served +inline: a row in a batch of 256 costs [\d.]+ us (less|more) than alone; batches pay from 60 us on"):
         assert re.search(pattern, result.out, re.M), f"{pattern} is not in:\n{result.out}"
 
 
