@@ -33,7 +33,7 @@ enum {
 
 struct options {
     int64_t seed, cards, load;
-    bool json, day;
+    bool json, day, no_handbook, no_uniform, no_redis;
 };
 
 static struct state *create_state(void)
@@ -86,7 +86,7 @@ static void measure_handbook(struct report *report, const struct options *o)
     struct redis_windows *redis = NULL;
     struct error err;
     CHECK(ours && theirs);
-    if (redis_windows_open(&redis, &err) != STATUS_OK)
+    if (!o->no_redis && redis_windows_open(&redis, &err) != STATUS_OK)
         (void)fprintf(stderr, "SKIPPED the comparison with Redis: %s\n", err.message);
     (void)apply_ns(state, events, warm, 0, NULL);
     for (size_t i = 0; redis && i < warm; i += slice)
@@ -227,11 +227,14 @@ int bench_features(const struct parts *parts, int argc, char **argv)
         {.name = "cards", .kind = ARGS_INT, .out = &o.cards, .value = "N", .help = "cards of the uniform traffic", .min = 1000, .max = 1e9},
         {.name = "load", .kind = ARGS_INT, .out = &o.load, .value = "N", .help = "transactions before it is measured", .min = 1000, .max = 1e9},
         {.name = "day", .kind = ARGS_FLAG, .out = &o.day, .help = "24 simulated hours over --cards keys instead: memory and evictions by the hour"},
+        {.name = "no-handbook", .kind = ARGS_FLAG, .out = &o.no_handbook, .help = "leave out the Handbook's traffic"},
+        {.name = "no-uniform", .kind = ARGS_FLAG, .out = &o.no_uniform, .help = "leave out the uniform traffic, and with it threads, memory and the slowest inserts"},
+        {.name = "no-redis", .kind = ARGS_FLAG, .out = &o.no_redis, .help = "leave out Redis, which takes most of the time"},
         {.name = "json", .kind = ARGS_FLAG, .out = &o.json, .help = "one JSON object instead of a table"},
         {.name = NULL},
     };
     const struct args_spec spec = {
-        .usage = "assay bench features [--seed N] [--cards N] [--load N] [--day] [--json]",
+        .usage = "assay bench features [--seed N] [--cards N] [--load N] [--day] [--no-handbook] [--no-uniform] [--no-redis] [--json]",
         .summary = "Time to take a transaction into the twelve windows of the Fraud Detection Handbook, and the memory they need; Redis beside it.",
         .examples = "  assay bench features\n  assay bench features --cards 1000000 --load 2000000",
         .options = options,
@@ -243,8 +246,10 @@ int bench_features(const struct parts *parts, int argc, char **argv)
     if (o.day) {
         features_day(report, (uint64_t)o.seed, (uint64_t)o.cards);
     } else {
-        measure_handbook(report, &o);
-        measure_uniform(report, &o);
+        if (!o.no_handbook)
+            measure_handbook(report, &o);
+        if (!o.no_uniform)
+            measure_uniform(report, &o);
     }
     report_end(report);
     return EXIT_DONE;

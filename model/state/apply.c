@@ -8,10 +8,8 @@ static void let_go(const struct key_layout *k, struct arena *arena, struct keys 
 {
     struct view v = ring_view(k, arena, r);
     int64_t cutoff = time_us - k->retention_us;
-    if (v.count == 0 || entry_time(view_at(&v, 0), v.newest) > cutoff)
-        return;
-    uint32_t n = view_upper(&v, cutoff);
-    if (!all_fold(k, arena, r, n))
+    uint32_t n = view_upper_from(&v, 0, cutoff);
+    if (n == 0 || !all_fold(k, arena, r, n))
         return;
     if (r->running)
         running_pop(k, arena, r, n);
@@ -59,18 +57,13 @@ static bool take_in(struct state *state, struct stripe *stripe, size_t key, uint
     return true;
 }
 
-/* The record number + 1 of a key, made where it is new; 0: no memory. */
-static uint32_t find_or_add(struct state *state, struct stripe *stripe, size_t key, uint64_t hash)
+/* The record number + 1 of a key that is not known, made; 0: no memory. */
+static uint32_t add_key(struct state *state, struct stripe *stripe, size_t key, uint64_t hash)
 {
     struct keys *keys = &stripe->keys[key];
-    uint32_t at = keys_find(keys, &state->arena, hash);
-    if (at) {
-        keys_touch(keys, &state->arena, at - 1);
-        return at;
-    }
     if (arena_low(&state->arena))
         (void)evict_longest_idle(state, stripe, key, UINT32_MAX);
-    at = keys_add(keys, &state->arena, hash);
+    uint32_t at = keys_add(keys, &state->arena, hash);
     for (int tries = 0; !at && tries < EVICT_TRIES && evict_longest_idle(state, stripe, key, UINT32_MAX); tries++)
         at = keys_add(keys, &state->arena, hash);
     return at;
@@ -96,17 +89,19 @@ static uint32_t apply_key(struct passage *p, size_t key, struct hash128 hash)
     uint8_t entry[ENTRY_BYTES_MAX];
     int64_t time = p->event->time_us;
     entry_write(k, entry, p->event, id_check(p->hashes->id));
-    (void)pthread_mutex_lock(&stripe->lock);
-    uint32_t at = keys_find(&stripe->keys[key], &state->arena, hash.low);
+    lock_take(&stripe->lock);
+    uint32_t at = keys_find_again(&stripe->keys[key], &state->arena, hash.low, &p->hashes->found[key]);
     struct record *r = at ? keys_record(&stripe->keys[key], &state->arena, at - 1) : NULL;
     if (r && time < record_newest(r)) {
         flags = record_newest(r) - time > state->options.disorder_us ? STATE_LATE : STATE_DISORDER;
     } else if (time > stripe->newest_us) {
         stripe->newest_us = time;
     }
-    if (flags != STATE_LATE) {
-        at = find_or_add(state, stripe, key, hash.low);
+    if (!r) {
+        at = add_key(state, stripe, key, hash.low);
         r = at ? keys_record(&stripe->keys[key], &state->arena, at - 1) : NULL;
+    } else if (flags != STATE_LATE) {
+        keys_touch(&stripe->keys[key], &state->arena, at - 1);
     }
     if (flags != STATE_LATE && at && take_in(state, stripe, key, at - 1, time, entry, &position)) {
         for (size_t i = 0; k->labelled && i < p->early_count; i++)
@@ -122,7 +117,7 @@ static uint32_t apply_key(struct passage *p, size_t key, struct hash128 hash)
         if (r && r->count == 0 && !r->all)
             keys_remove(&stripe->keys[key], k, &state->arena, at - 1);
     }
-    (void)pthread_mutex_unlock(&stripe->lock);
+    lock_give(&stripe->lock);
     return flags;
 }
 
@@ -139,9 +134,12 @@ static uint32_t apply_new(struct passage *p)
 static uint32_t apply_claimed(struct passage *p, enum id_claim claim)
 {
     uint32_t flags = apply_new(p);
-    struct early_label late;
-    while (claim == ID_NEW && p->event->id.data && ids_finish(&p->state->ids, p->hashes->id, &p->record, &late))
-        (void)label_event(p->state, &p->record, id_check(p->hashes->id), late.fraud, late.since_us);
+    if (claim == ID_NEW && p->event->id.data) {
+        struct early_label more; /* than EARLY_LABELS */
+        while (p->early_count == EARLY_LABELS && ids_next_label(&p->state->ids, p->hashes->id, &p->place, &more))
+            (void)label_event(p->state, &p->record, id_check(p->hashes->id), more.fraud, more.since_us);
+        ids_settle(&p->state->ids, &p->place, &p->record);
+    }
     return claim == ID_NO_MEMORY ? flags | STATE_DROPPED : flags;
 }
 
@@ -155,8 +153,10 @@ uint32_t apply_hashed(struct state *state, const struct state_event *event, cons
     passage_begin(&p, state, event, hashes, out);
     bool old = false, passed = event_passed(state, event);
     enum id_claim claim = ID_NEW;
-    if (event->id.data)
-        claim = (passed ? ids_look : ids_claim)(&state->ids, hashes->id, event->time_us, &p.record, &old, p.early, &p.early_count);
+    if (event->id.data && passed)
+        claim = ids_look(&state->ids, hashes->id, event->time_us, &p.record, &old, p.early, &p.early_count);
+    else if (event->id.data)
+        claim = ids_claim(&state->ids, hashes->id, event->time_us, &p.record, &old, p.early, &p.early_count, &p.place);
     uint32_t flags;
     if (passed || claim == ID_KNOWN) {
         passage_look(&p, claim == ID_KNOWN);

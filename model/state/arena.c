@@ -1,57 +1,10 @@
 #include "model/state/arena.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "model/base/check.h"
-
-enum {
-    PAGE_BYTES = 32768,
-    PAGES = ARENA_REGION_BYTES / PAGE_BYTES, /* of a region */
-    SMALL_BYTES = 4096,                      /* blocks above this take a whole region as their page */
-    PAGE_UNITS = PAGE_BYTES / ARENA_UNIT,
-    CHUNK_REGIONS = 8, /* taken from the system at once when the state is large: 2 MiB, a huge page */
-    LARGE_STATE_REGIONS = 128,
-    NONE = 0,
-    WHOLE = 0xff, /* page->class of the pages of a region that serves one block or one large page, but for the first */
-};
-
-/* Pages are numbered region * PAGES + page; a page's first unit never is reference 0, since region 0 is not used. */
-struct page {
-    uint32_t next, previous; /* of its class with free blocks, or of the free ones; 0: none */
-    uint16_t used;
-    uint16_t free;  /* unit of the first free block + 1, which holds the next one's; 0: none */
-    uint16_t fresh; /* blocks from here on were never handed out */
-    uint8_t class;
-};
-
-struct class_pages {
-    _Alignas(64) pthread_mutex_t lock;
-    uint32_t open; /* first page with free blocks */
-    uint64_t blocks; /* handed out */
-};
-
-struct arena_parts {
-    struct page *pages;      /* [regions * PAGES] */
-    uint8_t *free_pages_of;  /* [regions] free pages in a region cut into pages */
-    uint32_t *free_regions;  /* [regions] a stack of region numbers whose memory is there and idle */
-    uint32_t *free_numbers;  /* [regions] region numbers given back by large blocks */
-    void **chunks;           /* [regions] what was taken from the system for pages */
-    struct class_pages classes[ARENA_PAGED_CLASSES];
-    pthread_mutex_t lock;    /* of all below, and of free pages and regions */
-    uint32_t free_page;      /* first free page */
-    uint32_t free_region_count, free_number_count, chunk_count;
-    uint32_t regions, next_region;
-    uint64_t limit_bytes, large_bytes; /* large_bytes: in blocks with a region of their own */
-    _Atomic uint64_t bytes;
-};
-
-static size_t class_page_bytes(unsigned class)
-{
-    return arena_class_bytes(class) <= SMALL_BYTES ? PAGE_BYTES : ARENA_REGION_BYTES;
-}
+#include "model/state/arena_pages.h"
 
 static bool parts_allocate(struct arena *arena, struct arena_parts *p)
 {
@@ -80,6 +33,8 @@ enum status arena_init(struct arena *arena, uint64_t limit_bytes, struct error *
     (void)pthread_mutex_init(&p->lock, NULL);
     for (unsigned i = 0; i < ARENA_PAGED_CLASSES; i++)
         (void)pthread_mutex_init(&p->classes[i].lock, NULL);
+    for (unsigned i = 0; i < THREAD_SHARES; i++)
+        (void)pthread_mutex_init(&p->shares[i].lock, NULL);
     if (parts_allocate(arena, p))
         return STATUS_OK;
     arena_free_all(arena);
@@ -99,6 +54,8 @@ void arena_free_all(struct arena *arena)
         free(p->chunks[i]);
     for (unsigned i = 0; i < ARENA_PAGED_CLASSES; i++)
         (void)pthread_mutex_destroy(&p->classes[i].lock);
+    for (unsigned i = 0; i < THREAD_SHARES; i++)
+        (void)pthread_mutex_destroy(&p->shares[i].lock);
     (void)pthread_mutex_destroy(&p->lock);
     free(arena->bases);
     free(p->pages);
@@ -120,161 +77,25 @@ uint64_t arena_used_bytes(const struct arena *arena)
     struct arena_parts *p = arena->parts;
     uint64_t sum = 0;
     for (unsigned i = 0; i < ARENA_PAGED_CLASSES; i++) {
-        (void)pthread_mutex_lock(&p->classes[i].lock);
+        lock_take(&p->classes[i].lock);
         sum += p->classes[i].blocks * arena_class_bytes(i);
-        (void)pthread_mutex_unlock(&p->classes[i].lock);
+        lock_give(&p->classes[i].lock);
     }
-    (void)pthread_mutex_lock(&p->lock);
+    for (unsigned i = 0; i < THREAD_SHARES; i++) {
+        lock_take(&p->shares[i].lock);
+        for (unsigned class = 0; class < SHARED_CLASSES; class++)
+            sum -= p->shares[i].held[class] * arena_class_bytes(class);
+        lock_give(&p->shares[i].lock);
+    }
+    lock_take(&p->lock);
     sum += p->large_bytes;
-    (void)pthread_mutex_unlock(&p->lock);
+    lock_give(&p->lock);
     return sum;
 }
 
 bool arena_low(const struct arena *arena)
 {
     return arena_bytes(arena) > arena->parts->limit_bytes - arena->parts->limit_bytes / 8;
-}
-
-static bool within_limit(const struct arena_parts *p, size_t more)
-{
-    return atomic_load_explicit(&p->bytes, memory_order_relaxed) + more <= p->limit_bytes; /* written under the lock */
-}
-
-/* What a region costs in bookkeeping that is touched for it. */
-static size_t region_overhead(void)
-{
-    return PAGES * sizeof(struct page) + 3 * sizeof(void *) + 2 * sizeof(uint32_t);
-}
-
-/* Puts regions of fresh memory on the stack of free ones. Under the lock. */
-static bool more_regions(struct arena *arena)
-{
-    struct arena_parts *p = arena->parts;
-    uint32_t n = p->next_region > LARGE_STATE_REGIONS ? CHUNK_REGIONS : 1;
-    size_t bytes = (size_t)n * ARENA_REGION_BYTES;
-    if (p->next_region + n > p->regions || !within_limit(p, bytes + n * region_overhead()))
-        return false;
-    char *chunk = aligned_alloc(n > 1 ? bytes : 4096, bytes);
-    if (!chunk)
-        return false;
-    if (n > 1)
-        (void)madvise(chunk, bytes, MADV_HUGEPAGE); /* random access all over it: fewer misses of the address cache */
-    p->chunks[p->chunk_count++] = chunk;
-    for (uint32_t i = n; i-- > 0;) {
-        arena->bases[p->next_region + i] = chunk + (size_t)i * ARENA_REGION_BYTES;
-        p->free_regions[p->free_region_count++] = p->next_region + i;
-    }
-    p->next_region += n;
-    atomic_fetch_add_explicit(&p->bytes, bytes + n * region_overhead(), memory_order_relaxed); /* a figure */
-    return true;
-}
-
-static uint32_t region_take(struct arena *arena)
-{
-    struct arena_parts *p = arena->parts;
-    if (p->free_region_count == 0 && !more_regions(arena))
-        return NONE;
-    return p->free_regions[--p->free_region_count];
-}
-
-static void list_push(struct page *pages, uint32_t *list, uint32_t page)
-{
-    pages[page].previous = NONE;
-    pages[page].next = *list;
-    if (*list)
-        pages[*list].previous = page;
-    *list = page;
-}
-
-static void list_remove(struct page *pages, uint32_t *list, uint32_t page)
-{
-    struct page *at = &pages[page];
-    if (at->next)
-        pages[at->next].previous = at->previous;
-    if (at->previous)
-        pages[at->previous].next = at->next;
-    else
-        *list = at->next;
-}
-
-/* A page that no class uses; NONE: no memory. */
-static uint32_t page_take(struct arena *arena, unsigned class)
-{
-    struct arena_parts *p = arena->parts;
-    uint32_t page = NONE;
-    (void)pthread_mutex_lock(&p->lock);
-    if (class_page_bytes(class) == ARENA_REGION_BYTES) {
-        page = region_take(arena) * PAGES;
-        for (uint32_t i = 1; page && i < PAGES; i++)
-            p->pages[page + i].class = WHOLE;
-    } else {
-        if (!p->free_page) {
-            uint32_t region = region_take(arena);
-            for (uint32_t i = PAGES; region && i-- > 0;)
-                list_push(p->pages, &p->free_page, region * PAGES + i);
-            p->free_pages_of[region] = region ? PAGES : 0;
-        }
-        page = p->free_page;
-        if (page) {
-            list_remove(p->pages, &p->free_page, page);
-            p->free_pages_of[page / PAGES]--;
-        }
-    }
-    if (page)
-        p->pages[page] = (struct page){.class = (uint8_t)class};
-    (void)pthread_mutex_unlock(&p->lock);
-    return page;
-}
-
-/* Takes back an empty page; a region whose pages are all free is whole again. */
-static void page_give(struct arena *arena, uint32_t page, unsigned class)
-{
-    struct arena_parts *p = arena->parts;
-    uint32_t region = page / PAGES;
-    (void)pthread_mutex_lock(&p->lock);
-    if (class_page_bytes(class) == ARENA_REGION_BYTES) {
-        p->free_regions[p->free_region_count++] = region;
-    } else {
-        list_push(p->pages, &p->free_page, page);
-        if (++p->free_pages_of[region] == PAGES) {
-            for (uint32_t i = 0; i < PAGES; i++)
-                list_remove(p->pages, &p->free_page, region * PAGES + i);
-            p->free_regions[p->free_region_count++] = region;
-        }
-    }
-    (void)pthread_mutex_unlock(&p->lock);
-}
-
-static uint32_t large_take(struct arena *arena, unsigned class)
-{
-    struct arena_parts *p = arena->parts;
-    size_t bytes = arena_class_bytes(class);
-    uint32_t region = NONE;
-    (void)pthread_mutex_lock(&p->lock);
-    bool number = p->free_number_count > 0 || p->next_region < p->regions;
-    char *block = number && within_limit(p, bytes) ? aligned_alloc(64, bytes) : NULL;
-    if (block) {
-        region = p->free_number_count ? p->free_numbers[--p->free_number_count] : p->next_region++;
-        arena->bases[region] = block;
-        p->pages[region * PAGES].class = (uint8_t)class;
-        p->large_bytes += bytes;
-        atomic_fetch_add_explicit(&p->bytes, bytes, memory_order_relaxed); /* a figure */
-    }
-    (void)pthread_mutex_unlock(&p->lock);
-    return region << ARENA_OFFSET_BITS;
-}
-
-static void large_give(struct arena *arena, uint32_t reference, unsigned class)
-{
-    struct arena_parts *p = arena->parts;
-    uint32_t region = reference >> ARENA_OFFSET_BITS;
-    (void)pthread_mutex_lock(&p->lock);
-    free(arena->bases[region]);
-    arena->bases[region] = NULL;
-    p->free_numbers[p->free_number_count++] = region;
-    p->large_bytes -= arena_class_bytes(class);
-    atomic_fetch_sub_explicit(&p->bytes, arena_class_bytes(class), memory_order_relaxed); /* a figure */
-    (void)pthread_mutex_unlock(&p->lock);
 }
 
 static char *page_base(const struct arena *arena, uint32_t page)
@@ -297,30 +118,92 @@ static uint32_t block_take(const struct arena *arena, uint32_t page, size_t bloc
     return unit;
 }
 
+static uint32_t class_take(struct arena *arena, unsigned class)
+{
+    struct class_pages *c = &arena->parts->classes[class];
+    size_t block_bytes = arena_class_bytes(class);
+    if (!c->open) {
+        uint32_t page = page_take(arena, class);
+        if (page)
+            page_list_push(arena->parts->pages, &c->open, page);
+    }
+    uint32_t page = c->open;
+    if (!page)
+        return NONE;
+    struct page *at = &arena->parts->pages[page];
+    uint32_t unit = block_take(arena, page, block_bytes);
+    if (!at->free && (size_t)(at->fresh + 1) * block_bytes > class_page_bytes(class))
+        page_list_remove(arena->parts->pages, &c->open, page);
+    c->blocks++;
+    return (page / PAGES) << ARENA_OFFSET_BITS | (page % PAGES * PAGE_UNITS + unit);
+}
+
+static void class_give(struct arena *arena, uint32_t reference, unsigned class)
+{
+    struct class_pages *c = &arena->parts->classes[class];
+    size_t block_bytes = arena_class_bytes(class), page_bytes = class_page_bytes(class);
+    uint32_t offset = reference & ((1u << ARENA_OFFSET_BITS) - 1);
+    uint32_t page = (reference >> ARENA_OFFSET_BITS) * PAGES;
+    if (page_bytes == PAGE_BYTES)
+        page += offset / PAGE_UNITS;
+    uint32_t unit = offset - page % PAGES * PAGE_UNITS;
+    struct page *at = &arena->parts->pages[page];
+    bool was_full = !at->free && (size_t)(at->fresh + 1) * block_bytes > page_bytes;
+    memcpy(page_base(arena, page) + (size_t)unit * ARENA_UNIT, &at->free, sizeof at->free);
+    at->free = (uint16_t)(unit + 1);
+    at->used--;
+    c->blocks--;
+    if (was_full)
+        page_list_push(arena->parts->pages, &c->open, page);
+    /* The last small page of a class stays, so that one block taken and given in turn does not move a page each time. */
+    if (at->used == 0 && (page_bytes != PAGE_BYTES || c->open != page || at->next)) {
+        page_list_remove(arena->parts->pages, &c->open, page);
+        page_give(arena, page, class);
+    }
+}
+
+/* Takes up to n blocks of a class, or gives n back, under its lock once. Returns how many. */
+static unsigned class_take_some(struct arena *arena, unsigned class, uint32_t *blocks, unsigned n)
+{
+    struct class_pages *c = &arena->parts->classes[class];
+    unsigned got = 0;
+    lock_take(&c->lock);
+    for (; got < n; got++) {
+        blocks[got] = class_take(arena, class);
+        if (blocks[got] == NONE)
+            break;
+    }
+    lock_give(&c->lock);
+    return got;
+}
+
+static void class_give_some(struct arena *arena, unsigned class, const uint32_t *blocks, unsigned n)
+{
+    struct class_pages *c = &arena->parts->classes[class];
+    lock_take(&c->lock);
+    for (unsigned i = 0; i < n; i++)
+        class_give(arena, blocks[i], class);
+    lock_give(&c->lock);
+}
+
 uint32_t arena_take(struct arena *arena, unsigned class)
 {
     CHECK(class < ARENA_CLASSES);
     if (class >= ARENA_PAGED_CLASSES)
         return large_take(arena, class);
-    struct class_pages *c = &arena->parts->classes[class];
-    size_t block_bytes = arena_class_bytes(class);
     uint32_t reference = NONE;
-    (void)pthread_mutex_lock(&c->lock);
-    if (!c->open) {
-        uint32_t page = page_take(arena, class);
-        if (page)
-            list_push(arena->parts->pages, &c->open, page);
+    if (class >= SHARED_CLASSES) {
+        (void)class_take_some(arena, class, &reference, 1);
+        return reference;
     }
-    uint32_t page = c->open;
-    if (page) {
-        struct page *at = &arena->parts->pages[page];
-        uint32_t unit = block_take(arena, page, block_bytes);
-        if (!at->free && (size_t)(at->fresh + 1) * block_bytes > class_page_bytes(class))
-            list_remove(arena->parts->pages, &c->open, page);
-        reference = (page / PAGES) << ARENA_OFFSET_BITS | (page % PAGES * PAGE_UNITS + unit);
-        c->blocks++;
-    }
-    (void)pthread_mutex_unlock(&c->lock);
+    struct block_share *share = &arena->parts->shares[thread_share()];
+    lock_take(&share->lock);
+    uint8_t *held = &share->held[class];
+    if (*held == 0)
+        *held = (uint8_t)class_take_some(arena, class, share->blocks[class], SHARE_BLOCKS / 2);
+    if (*held > 0)
+        reference = share->blocks[class][--*held];
+    lock_give(&share->lock);
     return reference;
 }
 
@@ -332,26 +215,18 @@ void arena_give(struct arena *arena, uint32_t reference, unsigned class)
         large_give(arena, reference, class);
         return;
     }
-    struct class_pages *c = &arena->parts->classes[class];
-    size_t block_bytes = arena_class_bytes(class), page_bytes = class_page_bytes(class);
-    uint32_t offset = reference & ((1u << ARENA_OFFSET_BITS) - 1);
-    uint32_t page = (reference >> ARENA_OFFSET_BITS) * PAGES;
-    if (page_bytes == PAGE_BYTES)
-        page += offset / PAGE_UNITS;
-    uint32_t unit = offset - page % PAGES * PAGE_UNITS;
-    struct page *at = &arena->parts->pages[page];
-    (void)pthread_mutex_lock(&c->lock);
-    bool was_full = !at->free && (size_t)(at->fresh + 1) * block_bytes > page_bytes;
-    memcpy(page_base(arena, page) + (size_t)unit * ARENA_UNIT, &at->free, sizeof at->free);
-    at->free = (uint16_t)(unit + 1);
-    at->used--;
-    c->blocks--;
-    if (was_full)
-        list_push(arena->parts->pages, &c->open, page);
-    /* The last small page of a class stays, so that one block taken and given in turn does not move a page each time. */
-    if (at->used == 0 && (page_bytes != PAGE_BYTES || c->open != page || at->next)) {
-        list_remove(arena->parts->pages, &c->open, page);
-        page_give(arena, page, class);
+    if (class >= SHARED_CLASSES) {
+        class_give_some(arena, class, &reference, 1);
+        return;
     }
-    (void)pthread_mutex_unlock(&c->lock);
+    struct block_share *share = &arena->parts->shares[thread_share()];
+    lock_take(&share->lock);
+    uint8_t *held = &share->held[class];
+    if (*held == SHARE_BLOCKS) { /* the older half goes: what was given last is in the cache */
+        class_give_some(arena, class, share->blocks[class], SHARE_BLOCKS / 2);
+        *held = SHARE_BLOCKS / 2;
+        memmove(share->blocks[class], share->blocks[class] + SHARE_BLOCKS / 2, SHARE_BLOCKS / 2 * sizeof(uint32_t));
+    }
+    share->blocks[class][(*held)++] = reference;
+    lock_give(&share->lock);
 }

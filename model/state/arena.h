@@ -9,7 +9,8 @@
  * A page serves one class while any of its blocks is in use, and any other afterwards; so the memory follows the load and
  * does not grow over days. Pages are kept for reuse, not given back to the system.
  *
- * Threads: any, one lock a class and one for pages. The hard limit counts what was taken from the system.
+ * Threads: any. Each keeps a few free blocks of the small classes for itself; behind them there is one lock a class and one for pages.
+ * The hard limit counts what was taken from the system.
  */
 #pragma once
 

@@ -74,15 +74,33 @@ static void scan_numbers(const struct place *p, const struct cell *c, uint32_t s
     }
 }
 
+/* A run of entries that are all members, nearly all of them without a label. */
+static void add_run_of_labels(const struct place *p, uint32_t i, uint32_t n, struct total *t)
+{
+    const uint8_t *flags = view_at(&p->view, i) + p->key->flags_at;
+    size_t stride = p->view.stride;
+    t->n += n;
+    for (uint32_t k = 0; k < n; k++) {
+        if (!(flags[k * stride] & LABEL_BITS))
+            continue;
+        t->n--;
+        add_status(t, label_status(p->key, p->arena, p->record, &p->view, i + k, p->time_us));
+    }
+}
+
 static void scan_members(const struct place *p, const struct cell *c, uint32_t start, uint32_t end, struct total *t)
 {
     for (uint32_t i = start, n; i < end; i += n) {
         const uint8_t *entry = view_at(&p->view, i);
         n = view_run(&p->view, i, end);
+        if (c->kind == CELL_RISK && c->filter == 0) {
+            add_run_of_labels(p, i, n, t);
+            continue;
+        }
         for (uint32_t k = 0; k < n; k++, entry += p->view.stride) {
             if (!entry_is_member(p->key, entry, c->filter))
                 continue;
-            if (c->kind == CELL_COUNT || (entry[p->key->flags_at] & LABEL_BITS) == LABEL_NONE)
+            if (c->kind == CELL_COUNT)
                 t->n++;
             else
                 add_status(t, label_status(p->key, p->arena, p->record, &p->view, i + k, p->time_us));
@@ -149,40 +167,47 @@ void asof_look_up(const struct place *p, const struct cell *cell, struct range r
     }
 }
 
+/* What a cell adds up, as far as the cell before it has not: entries from *scanned on are in the total. */
+static void add_up(const struct place *p, const struct cell *c, struct range r, struct total *total, uint32_t scanned)
+{
+    bool fresh = !c->continues;
+    if (p->record && p->record->running && rewind_total(p, c, r, total))
+        fresh = true;
+    else if (c->kind == CELL_COUNT || c->kind == CELL_RISK)
+        scan_members(p, c, r.start, scanned, total);
+    else
+        scan_numbers(p, c, r.start, scanned, total);
+    if (fresh && r.self)
+        add_self(p, c, total);
+    if (p->key->frames[c->frame].span_us == STATE_ALL)
+        all_merge(p->arena, p->record, c, total);
+}
+
 void asof_features(const struct place *p, double *out)
 {
     const struct key_layout *k = p->key;
     struct range ranges[STATE_WINDOWS_MAX];
-    struct total total = {0};
-    uint32_t scanned = 0; /* entries from here on are in the total already */
+    struct total total;
+    uint32_t scanned = 0;
     for (unsigned i = 0; i < k->frame_count; i++)
         ranges[i] = frame_range(p, &k->frames[i], i ? &k->frames[i - 1] : NULL, i ? &ranges[i - 1] : NULL);
-    for (unsigned i = 0; i < k->cell_count; i++) {
+    for (unsigned i = 0; i < k->member_cells; i++) {
+        const struct range *r = &ranges[k->cells[i].frame];
+        total_emit_members(k, &k->cells[i], r->end - r->start + r->self, out);
+    }
+    for (unsigned i = k->member_cells; i < k->cell_count; i++) {
         const struct cell *c = &k->cells[i];
         struct range r = ranges[c->frame];
-        bool all = k->frames[c->frame].span_us == STATE_ALL, fresh = !c->continues || c->kind >= CELL_LAST || c->kind == CELL_DISTINCT;
-        if (fresh) {
-            total = (struct total){0};
+        if (!c->continues) {
+            total_begin(&total, c);
             scanned = r.end;
         }
-        if (c->kind == CELL_MEMBERS) {
-            total.n = r.end - r.start + r.self;
-        } else if (c->kind >= CELL_LAST) {
+        if (c->kind >= CELL_LAST)
             asof_look_up(p, c, r, &total);
-        } else if (c->kind == CELL_DISTINCT) {
+        else if (c->kind == CELL_DISTINCT)
             total.n = distinct_scan(p, c, r.start, r.end, r.self);
-        } else {
-            if (p->record && p->record->running && rewind_total(p, c, r, &total))
-                fresh = true;
-            else if (c->kind == CELL_COUNT || c->kind == CELL_RISK)
-                scan_members(p, c, r.start, scanned, &total);
-            else
-                scan_numbers(p, c, r.start, scanned, &total);
-            if (fresh && r.self)
-                add_self(p, c, &total);
-            if (all)
-                all_merge(p->arena, p->record, c, &total);
-        }
+        else
+            add_up(p, c, r, &total, scanned);
         scanned = r.start;
         total_emit(k, c, &total, p->time_us, out);
     }

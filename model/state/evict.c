@@ -35,7 +35,7 @@ static uint32_t evict_some(struct state *state, struct stripe *stripe, size_t ke
     const struct key_layout *k = &state->layouts[key];
     struct keys *keys = &stripe->keys[key];
     uint32_t n = 0;
-    (void)pthread_mutex_lock(&stripe->lock);
+    lock_take(&stripe->lock);
     /* A stream that is behind the clock still needs what is old by the clock. */
     int64_t now = now_us < stripe->newest_us ? now_us : stripe->newest_us;
     while (n < REMOVALS_PER_LOCK && keys->longest_idle) {
@@ -46,7 +46,7 @@ static uint32_t evict_some(struct state *state, struct stripe *stripe, size_t ke
         n++;
     }
     stripe->evicted_idle += n;
-    (void)pthread_mutex_unlock(&stripe->lock);
+    lock_give(&stripe->lock);
     return n;
 }
 

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "model/state/lock.h"
 #include "model/state/ring.h"
 
 enum { ID_BYTES_MAX = 6 + STATE_KEYS_MAX + 4 * STATE_KEYS_MAX, LABEL_BYTES = 9, BUCKETS_PER_LOCK = 4, SHARES = 16 };
@@ -25,7 +26,7 @@ enum status ids_init(struct ids *ids, struct arena *arena, uint32_t stripes, str
         return error_set(err, STATUS_NO_MEMORY, "out of memory for the state of windows");
     for (uint32_t i = 0; i < stripes; i++) {
         struct id_stripe *s = &ids->stripes[i];
-        *s = (struct id_stripe){.newest_us = 0};
+        memset(s, 0, sizeof *s);
         (void)pthread_mutex_init(&s->lock, NULL);
         table_init(&s->ids, ids_record_bytes(ids) - 8);
         table_init(&s->labels, LABEL_BYTES);
@@ -47,14 +48,21 @@ void ids_free(struct ids *ids)
 static struct id_stripe *lock_stripe(struct ids *ids, struct hash128 hash)
 {
     struct id_stripe *s = &ids->stripes[hash.high & ids->mask];
-    (void)pthread_mutex_lock(&s->lock);
+    lock_take(&s->lock);
     return s;
+}
+
+static uint64_t kept_time48(const uint8_t *payload)
+{
+    uint64_t time = 0;
+    memcpy(&time, payload, 6);
+    return time;
 }
 
 static bool id_expired(const void *payload, const void *context)
 {
     const struct age *age = context;
-    uint64_t since = ((uint64_t)age->newest_us - entry_time48(payload)) & TIME48;
+    uint64_t since = ((uint64_t)age->newest_us - kept_time48(payload)) & TIME48;
     return since > (uint64_t)age->keep_us && since < TIME48 / 2; /* from there on: newer than that */
 }
 
@@ -74,7 +82,7 @@ static struct age id_age(const struct ids *ids, const struct id_stripe *s)
 static void read_record(const struct ids *ids, const struct id_stripe *s, const void *payload, struct id_record *record)
 {
     const uint8_t *p = payload;
-    record->time_us = entry_time(p, s->newest_us);
+    record->time_us = s->newest_us - (int64_t)(((uint64_t)s->newest_us - kept_time48(p)) & TIME48);
     memcpy(record->ordinals, p + 6, ids->keys);
     memcpy(record->records, p + 6 + ids->keys, sizeof(uint32_t) * ids->labelled);
 }
@@ -132,7 +140,7 @@ struct oldest {
 static bool look_for_oldest(const void *payload, const void *context)
 {
     struct oldest *o = (struct oldest *)(uintptr_t)context;
-    uint64_t age = ((uint64_t)o->newest_us - entry_time48(payload)) & TIME48;
+    uint64_t age = ((uint64_t)o->newest_us - kept_time48(payload)) & TIME48;
     if (age > o->age)
         o->age = age;
     return false;
@@ -141,7 +149,7 @@ static bool look_for_oldest(const void *payload, const void *context)
 static bool is_oldest(const void *payload, const void *context)
 {
     struct oldest *o = (struct oldest *)(uintptr_t)context;
-    bool it = !o->found && (((uint64_t)o->newest_us - entry_time48(payload)) & TIME48) == o->age;
+    bool it = !o->found && (((uint64_t)o->newest_us - kept_time48(payload)) & TIME48) == o->age;
     o->found |= it;
     return it;
 }
@@ -150,8 +158,9 @@ static bool is_oldest(const void *payload, const void *context)
 static void *insert_id(struct ids *ids, struct id_stripe *s, struct hash128 hash)
 {
     struct age age = id_age(ids, s);
+    /* The first ones of a bucket are the oldest, nearly: those of partitions that are behind wait for ids_evict. */
     if (table_full(&s->ids, ids->arena, hash.low))
-        (void)table_sweep(&s->ids, ids->arena, hash.low, id_expired, &age);
+        (void)table_drop_first(&s->ids, ids->arena, hash.low, id_expired, &age);
     void *payload = arena_low(ids->arena) ? NULL : table_insert(&s->ids, ids->arena, hash.low);
     if (payload)
         return payload;
@@ -162,10 +171,10 @@ static void *insert_id(struct ids *ids, struct id_stripe *s, struct hash128 hash
 }
 
 enum id_claim ids_claim(struct ids *ids, struct hash128 hash, int64_t time_us, struct id_record *record, bool *is_old,
-                        struct early_label early[EARLY_LABELS], size_t *early_count)
+                        struct early_label early[EARLY_LABELS], size_t *early_count, struct id_place *place)
 {
     struct id_stripe *s = lock_stripe(ids, hash);
-    enum id_claim claim = ID_NEW;
+    enum id_claim claim = ID_EXPIRED_CLAIM;
     *early_count = 0;
     if (time_us > s->newest_us)
         s->newest_us = time_us;
@@ -176,20 +185,28 @@ enum id_claim ids_claim(struct ids *ids, struct hash128 hash, int64_t time_us, s
         claim = ID_KNOWN;
     } else {
         *record = (struct id_record){.time_us = time_us};
-        memset(record->ordinals, ORDINAL_IN_FLIGHT, sizeof record->ordinals);
-        if (s->newest_us - time_us > ids->keep_us) {
-            claim = ID_EXPIRED_CLAIM;
-        } else {
+        if (s->newest_us - time_us <= ids->keep_us) {
             payload = insert_id(ids, s, hash);
             claim = payload ? ID_NEW : ID_NO_MEMORY;
         }
-        if (payload)
-            write_record(ids, payload, record);
         while (*early_count < EARLY_LABELS && take_label(ids, s, hash, &early[*early_count]))
             ++*early_count;
     }
-    (void)pthread_mutex_unlock(&s->lock);
+    *place = (struct id_place){.stripe = s, .payload = payload};
+    if (claim != ID_NEW)
+        lock_give(&s->lock);
     return claim;
+}
+
+bool ids_next_label(struct ids *ids, struct hash128 hash, const struct id_place *place, struct early_label *out)
+{
+    return take_label(ids, place->stripe, hash, out);
+}
+
+void ids_settle(const struct ids *ids, const struct id_place *place, const struct id_record *record)
+{
+    write_record(ids, place->payload, record);
+    lock_give(&place->stripe->lock);
 }
 
 enum id_claim ids_look(struct ids *ids, struct hash128 hash, int64_t time_us, struct id_record *record, bool *is_old,
@@ -211,19 +228,8 @@ enum id_claim ids_look(struct ids *ids, struct hash128 hash, int64_t time_us, st
     for (; label && *early_count < EARLY_LABELS; label = table_find(&s->labels, ids->arena, hash.low, label))
         if (!label_expired(label, &age))
             early[(*early_count)++] = read_label(label);
-    (void)pthread_mutex_unlock(&s->lock);
+    lock_give(&s->lock);
     return payload ? ID_KNOWN : ID_NEW;
-}
-
-bool ids_finish(struct ids *ids, struct hash128 hash, const struct id_record *record, struct early_label *early)
-{
-    struct id_stripe *s = lock_stripe(ids, hash);
-    void *payload = table_find(&s->ids, ids->arena, hash.low, NULL);
-    if (payload) /* else it left for want of memory meanwhile */
-        write_record(ids, payload, record);
-    bool more = take_label(ids, s, hash, early);
-    (void)pthread_mutex_unlock(&s->lock);
-    return more;
 }
 
 static enum state_labelled keep_label(struct ids *ids, struct id_stripe *s, struct hash128 hash, bool fraud, int64_t since_us)
@@ -256,10 +262,8 @@ enum state_labelled ids_label(struct ids *ids, struct hash128 hash, bool fraud, 
     const void *payload = find_id(ids, s, hash);
     if (payload)
         read_record(ids, s, payload, record);
-    enum state_labelled result = STATE_LABEL_APPLIED;
-    if (!payload || (ids->keys > 0 && record->ordinals[0] == ORDINAL_IN_FLIGHT))
-        result = keep_label(ids, s, hash, fraud, since_us);
-    (void)pthread_mutex_unlock(&s->lock);
+    enum state_labelled result = payload ? STATE_LABEL_APPLIED : keep_label(ids, s, hash, fraud, since_us);
+    lock_give(&s->lock);
     return result;
 }
 
@@ -267,20 +271,21 @@ enum state_labelled ids_label(struct ids *ids, struct hash128 hash, bool fraud, 
 static void evict_from(struct ids *ids, struct id_stripe *s, int64_t now_us)
 {
     for (uint32_t done = 0, share = 1; done < share; done += BUCKETS_PER_LOCK) {
-        (void)pthread_mutex_lock(&s->lock);
+        lock_take(&s->lock);
         /* A stream that is behind the clock still needs what is old by the clock. */
         int64_t now = now_us < s->newest_us ? now_us : s->newest_us;
         struct age id = {.newest_us = now, .keep_us = ids->keep_us}, label = {.newest_us = now, .keep_us = ids->horizon_us};
-        uint32_t buckets = s->ids.directory.size > s->labels.directory.size ? s->ids.directory.size : s->labels.directory.size;
+        uint32_t ids_size = segments_size(&s->ids.directory), labels_size = segments_size(&s->labels.directory);
+        uint32_t buckets = ids_size > labels_size ? ids_size : labels_size;
         share = buckets / SHARES + BUCKETS_PER_LOCK;
         for (uint32_t i = 0; i < BUCKETS_PER_LOCK && buckets > 0; i++) {
             s->swept = s->swept + 1 < buckets ? s->swept + 1 : 0;
-            if (s->swept < s->ids.directory.size)
+            if (s->swept < ids_size)
                 (void)table_sweep_bucket(&s->ids, ids->arena, s->swept, id_expired, &id);
-            if (s->swept < s->labels.directory.size)
+            if (s->swept < labels_size)
                 (void)table_sweep_bucket(&s->labels, ids->arena, s->swept, label_expired, &label);
         }
-        (void)pthread_mutex_unlock(&s->lock);
+        lock_give(&s->lock);
     }
 }
 

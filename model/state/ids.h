@@ -4,8 +4,9 @@
  *     id      hash 8 | time 6 | of each key: which of its events of that time, 1 | of each key with labels: its record, 4
  *     label   hash 8 | time it holds from 8 | fraud 1
  *
- * Stripes by hash, one lock each, taken inside. An id leaves when the newest event of its stripe is more than keep_us newer; its
- * bucket is swept before it takes a larger block.
+ * Stripes by hash, one lock each. A new id's is held until its event is in the rings: a repeat or a label that comes meanwhile finds all of
+ * it or nothing. So an id's lock is taken before a key's, never after. An id leaves when the newest event of its stripe is more than
+ * keep_us newer; its bucket is swept before it takes a larger block.
  */
 #pragma once
 
@@ -16,9 +17,8 @@
 
 /* Which of the events with its time an event is, in the ring of a key. */
 enum {
-    ORDINAL_MANY = 253,      /* this or more: found by its check */
-    ORDINAL_IN_FLIGHT = 254, /* being applied */
-    ORDINAL_NONE = 255,      /* not in the ring */
+    ORDINAL_MANY = 254, /* this or more: found by its check */
+    ORDINAL_NONE = 255, /* not in the ring */
 };
 
 struct id_record {
@@ -59,17 +59,22 @@ size_t ids_record_bytes(const struct ids *ids);
 
 enum id_claim { ID_NEW, ID_KNOWN, ID_EXPIRED_CLAIM, ID_NO_MEMORY };
 
-/* Claims an id for an event at time_us: NEW: it is in flight now; *early gets the labels that wait for it, *early_count how
- * many. KNOWN: *record is filled. EXPIRED_CLAIM: too old to be kept. *is_old: KNOWN, and older than dedupe_us. */
+/* Claims an id for an event at time_us. NEW: its lock is held until ids_settle, and *place is the id's; *early gets the labels that wait
+ * for it, *early_count how many, and ids_next_label has the rest. KNOWN: *record is filled. EXPIRED_CLAIM: too old to be kept.
+ * *is_old: KNOWN, and older than dedupe_us. */
+struct id_place {
+    struct id_stripe *stripe;
+    void *payload;
+};
 enum id_claim ids_claim(struct ids *ids, struct hash128 hash, int64_t time_us, struct id_record *record, bool *is_old,
-                        struct early_label early[EARLY_LABELS], size_t *early_count);
+                        struct early_label early[EARLY_LABELS], size_t *early_count, struct id_place *place);
+bool ids_next_label(struct ids *ids, struct hash128 hash, const struct id_place *place, struct early_label *out);
+/* Says where a claimed event went. */
+void ids_settle(const struct ids *ids, const struct id_place *place, const struct id_record *record);
 
 /* The same without a trace: never NO_MEMORY. */
 enum id_claim ids_look(struct ids *ids, struct hash128 hash, int64_t time_us, struct id_record *record, bool *is_old,
                        struct early_label early[EARLY_LABELS], size_t *early_count);
-
-/* Says where a claimed event went. Takes one label that came meanwhile; call again with the same until false. */
-bool ids_finish(struct ids *ids, struct hash128 hash, const struct id_record *record, struct early_label *early);
 
 /* For a label: APPLIED: the event is known, *record is filled, nothing is changed yet. Else what became of the label. */
 enum state_labelled ids_label(struct ids *ids, struct hash128 hash, bool fraud, int64_t since_us, struct id_record *record);

@@ -6,8 +6,9 @@
 
 #include "model/state/ids.h"
 #include "model/state/keys.h"
+#include "model/state/lock.h"
 
-enum { EVICT_TRIES = 64, COUNTER_SLOTS = 16 };
+enum { EVICT_TRIES = 64 };
 
 /* Everything under one lock: a share of the keys of every key field. */
 struct stripe {
@@ -17,7 +18,7 @@ struct stripe {
     uint64_t evicted_idle, evicted_memory;
 };
 
-/* Counted by the thread that applies, each in one of the slots; read together. */
+/* Counted by the thread that applies, each in its share; read together. */
 enum counter { COUNTED_APPLIED, COUNTED_DISORDER, COUNTED_LATE, COUNTED_REPEATS, COUNTED_FUTURE, COUNTED_DROPPED, COUNTERS };
 struct counter_slot {
     _Alignas(64) _Atomic uint64_t counts[COUNTERS];
@@ -35,7 +36,7 @@ struct state {
     uint32_t mask;
     bool labels; /* any RISK window */
     uint64_t small_bytes; /* a state not larger than this is in the caches: a batch fetches nothing ahead */
-    struct counter_slot counters[COUNTER_SLOTS];
+    struct counter_slot counters[THREAD_SHARES];
     _Atomic uint64_t labelled[STATE_LABEL_UNUSED + 1]; /* by what became of them */
     _Atomic int64_t positions[STATE_SOURCES_MAX];
 };
@@ -50,9 +51,10 @@ static inline uint32_t stripe_number(const struct state *state, struct hash128 h
     return (uint32_t)(hash.high & state->mask);
 }
 
-/* The hashes of an event, worked out once. */
+/* The hashes of an event, worked out once, and where the batch found its keys. */
 struct hashes {
     struct hash128 id, keys[STATE_KEYS_MAX];
+    struct found found[STATE_KEYS_MAX];
 };
 void event_hashes(const struct state *state, const struct state_event *event, struct hashes *out);
 

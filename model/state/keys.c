@@ -5,7 +5,7 @@
 
 void keys_init(struct keys *keys)
 {
-    *keys = (struct keys){.count = 0};
+    memset(keys, 0, sizeof *keys);
     table_init(&keys->index, sizeof(uint32_t));
 }
 
@@ -26,8 +26,8 @@ void keys_free(struct keys *keys, const struct key_layout *k, struct arena *aren
         release(keys, k, arena, r);
     }
     table_free(&keys->index, arena);
-    for (uint32_t i = 0; i < keys->blocks.size; i++)
-        arena_give(arena, *segments_at(&keys->blocks, arena, i), arena_class(RECORDS_PER_BLOCK * sizeof(struct record)));
+    for (uint32_t i = 0; i < segments_size(&keys->blocks); i++)
+        arena_give(arena, segments_at(&keys->blocks, arena, i), arena_class(RECORDS_PER_BLOCK * sizeof(struct record)));
     segments_free(&keys->blocks, arena);
 }
 
@@ -83,7 +83,7 @@ static uint32_t take_record(struct keys *keys, struct arena *arena)
     }
     if (keys->fresh >> RECORD_NUMBER_BITS)
         return 0;
-    if (keys->fresh == keys->blocks.size * RECORDS_PER_BLOCK) {
+    if (keys->fresh == segments_size(&keys->blocks) * RECORDS_PER_BLOCK) {
         unsigned class = arena_class(RECORDS_PER_BLOCK * sizeof(struct record));
         uint32_t block = arena_take(arena, class);
         if (!block || !segments_push(&keys->blocks, arena, block)) {
@@ -132,4 +132,5 @@ void keys_remove(struct keys *keys, const struct key_layout *k, struct arena *ar
     (void)table_sweep(&keys->index, arena, (uint64_t)r->hash << 8, is_number, &number); /* its bucket is found by these bits */
     give_record(keys, r, number);
     keys->count--;
+    keys->removed++;
 }

@@ -23,7 +23,13 @@ struct keys {
     uint32_t free;  /* first freed record, as number + 1 */
     uint32_t newest_used, longest_idle; /* as number + 1; 0: none */
     uint64_t count, events;
+    uint32_t removed; /* so many keys were, round and round: while it stays the same, a number that was found is right */
+};
 
+/* Where a key was found a moment ago. */
+struct found {
+    uint32_t at; /* record number + 1; 0: nowhere */
+    uint32_t removed;
 };
 
 void keys_init(struct keys *keys);
@@ -31,12 +37,17 @@ void keys_free(struct keys *keys, const struct key_layout *k, struct arena *aren
 
 static inline struct record *keys_record(const struct keys *keys, const struct arena *arena, uint32_t number)
 {
-    uint32_t block = *segments_at(&keys->blocks, arena, number / RECORDS_PER_BLOCK);
+    uint32_t block = segments_at(&keys->blocks, arena, number / RECORDS_PER_BLOCK);
     return (struct record *)arena_at(arena, block) + number % RECORDS_PER_BLOCK;
 }
 
 /* The record number + 1 of a hash; 0: not known. */
 uint32_t keys_find(const struct keys *keys, const struct arena *arena, uint64_t hash);
+/* The same with what was found before, while nothing was removed since. */
+static inline uint32_t keys_find_again(const struct keys *keys, const struct arena *arena, uint64_t hash, const struct found *found)
+{
+    return found->at && found->removed == keys->removed ? found->at : keys_find(keys, arena, hash);
+}
 /* Makes a record for a hash that is not known and returns its number + 1; 0: no memory. It is the newest used. */
 MUST_USE uint32_t keys_add(struct keys *keys, struct arena *arena, uint64_t hash);
 /* Forgets a key and all that belongs to it. */

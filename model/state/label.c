@@ -18,11 +18,11 @@ enum state_labelled label_event(struct state *state, const struct id_record *rec
     enum state_labelled best = STATE_LABEL_EXPIRED;
     for (size_t i = 0; i < state->key_count; i++) {
         const struct key_layout *k = &state->layouts[i];
-        if (!k->labelled || record->ordinals[i] >= ORDINAL_IN_FLIGHT)
+        if (!k->labelled || record->ordinals[i] == ORDINAL_NONE)
             continue;
         uint32_t where = record->records[state->label_place[i]], number = where & ((1u << RECORD_NUMBER_BITS) - 1);
         struct stripe *stripe = &state->stripes[where >> RECORD_NUMBER_BITS];
-        (void)pthread_mutex_lock(&stripe->lock);
+        lock_take(&stripe->lock);
         struct record *r = keys_record(&stripe->keys[i], &state->arena, number);
         struct view v = ring_view(k, &state->arena, r);
         uint32_t position = passage_place(k, &v, record->time_us, record->ordinals[i], check);
@@ -34,7 +34,7 @@ enum state_labelled label_event(struct state *state, const struct id_record *rec
             if (best == STATE_LABEL_EXPIRED || result == STATE_LABEL_APPLIED)
                 best = result;
         }
-        (void)pthread_mutex_unlock(&stripe->lock);
+        lock_give(&stripe->lock);
     }
     return best;
 }

@@ -114,6 +114,8 @@ static void place_entry_fields(struct key_layout *k)
     k->flag_bytes = (uint8_t)((k->filter_count + (k->labelled ? 2 : 0) + 7) / 8);
     k->lag_at = (uint16_t)(k->flags_at + k->flag_bytes);
     k->stride = (uint16_t)(k->lag_at + (k->labelled ? 5 + 2 : 0));
+    if (k->stride < ENTRY_BYTES_MIN)
+        k->stride = ENTRY_BYTES_MIN;
     for (unsigned class = 0; class < ARENA_CLASSES; class++)
         k->caps[class] = (uint32_t)(arena_class_bytes(class) / k->stride);
 }
@@ -134,6 +136,7 @@ static void make_cells(struct key_layout *k, const struct wanted *wanted, size_t
             c->frame = frame_of(k, w->frame);
             c->offset = (uint16_t)(w->cell.kind == CELL_DISTINCT ? k->hashes_at + 8 * w->value : 6 + 8 * w->value);
             c->first_output = k->output_count;
+            k->member_cells = (uint16_t)(k->member_cells + (c->kind == CELL_MEMBERS));
             c->continues = before && before->cell.kind == w->cell.kind && before->value == w->value &&
                            before->cell.filter == w->cell.filter && before->frame.delay_us == w->frame.delay_us;
         }

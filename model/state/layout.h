@@ -7,7 +7,8 @@
  *
  *     entry   | time 6 | numbers 8 each | hashes 8 each | flags 0-4 | lag 5, check 2 (where labels are looked at) |
  *
- * An entry keeps the low 48 bits of its time: times of one ring lie within less than nine years of its newest.
+ * An entry keeps the low 48 bits of its time: times of one ring lie within less than nine years of its newest. It has ENTRY_BYTES_MIN
+ * bytes at least.
  */
 #pragma once
 
@@ -27,6 +28,8 @@ enum cell_kind {
     CELL_SINCE,
     CELL_FIRST,
 };
+
+enum { ENTRY_BYTES_MIN = 8 };
 
 struct frame {
     int64_t span_us, delay_us;
@@ -54,6 +57,7 @@ struct key_layout {
     struct cell *cells;     /* [cell_count], in an order that lets one go on from the other */
     struct output *outputs; /* [output_count], by cell */
     uint16_t frame_count, cell_count, output_count;
+    uint16_t member_cells;  /* the first ones are CELL_MEMBERS */
     uint16_t numbers[STATE_NUMBERS_MAX], hashes[STATE_HASHES_MAX]; /* positions in the event of what is kept */
     uint8_t number_count, hash_count, filter_count, flag_bytes;
     uint8_t filters[STATE_FILTERS_MAX]; /* the event's filter bit behind flag bit first_filter + i */

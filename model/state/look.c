@@ -12,7 +12,7 @@ static void look_at_key(const struct passage *p, size_t key, struct hash128 hash
     struct state_event event = *p->event;
     event.time_us = time;
     entry_write(k, entry, &event, 0);
-    (void)pthread_mutex_lock(&stripe->lock);
+    lock_take(&stripe->lock);
     uint32_t at = keys_find(&stripe->keys[key], &state->arena, hash.low);
     const struct record *r = at ? keys_record(&stripe->keys[key], &state->arena, at - 1) : NULL;
     struct view v = ring_view(k, &state->arena, r);
@@ -21,17 +21,17 @@ static void look_at_key(const struct passage *p, size_t key, struct hash128 hash
         features_at(p, key, r, position);
     else
         features_beside(p, key, r, time, entry);
-    (void)pthread_mutex_unlock(&stripe->lock);
+    lock_give(&stripe->lock);
 }
 
 static bool too_late_for(const struct passage *p, size_t key, struct hash128 hash)
 {
     struct stripe *stripe = &p->state->stripes[stripe_number(p->state, hash)];
-    (void)pthread_mutex_lock(&stripe->lock);
+    lock_take(&stripe->lock);
     uint32_t at = keys_find(&stripe->keys[key], &p->state->arena, hash.low);
     const struct record *r = at ? keys_record(&stripe->keys[key], &p->state->arena, at - 1) : NULL;
     bool late = r && record_newest(r) - p->event->time_us > p->state->options.disorder_us;
-    (void)pthread_mutex_unlock(&stripe->lock);
+    lock_give(&stripe->lock);
     return late;
 }
 

@@ -8,12 +8,8 @@
 
 static void count(struct state *state, enum counter counter)
 {
-    static _Atomic unsigned threads;
-    static _Thread_local unsigned slot; /* + 1 */
-    if (slot == 0)
-        slot = atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed) % COUNTER_SLOTS + 1; /* any distribution will do */
     /* Counts order nothing. */
-    atomic_fetch_add_explicit(&state->counters[slot - 1].counts[counter], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&state->counters[thread_share()].counts[counter], 1, memory_order_relaxed);
 }
 
 void passage_count(struct state *state, uint32_t flags)
@@ -49,9 +45,11 @@ bool event_in_future(const struct state *state, const struct state_event *event)
 void event_hashes(const struct state *state, const struct state_event *event, struct hashes *out)
 {
     out->id = event->id.data ? siphash128(&state->id_secret, event->id.data, event->id.len) : (struct hash128){0};
-    for (size_t i = 0; i < state->key_count; i++)
+    for (size_t i = 0; i < state->key_count; i++) {
+        out->found[i] = (struct found){0};
         if (has_key(state, event, i))
             out->keys[i] = key_hash(state, i, event->keys[i]);
+    }
 }
 
 void passage_begin(struct passage *p, struct state *state, const struct state_event *event, const struct hashes *hashes, double *out)
@@ -101,7 +99,7 @@ void features_at(const struct passage *p, size_t key, const struct record *r, ui
 
 uint32_t passage_place(const struct key_layout *k, const struct view *v, int64_t time_us, uint8_t ordinal, uint16_t check)
 {
-    if (ordinal >= ORDINAL_IN_FLIGHT)
+    if (ordinal == ORDINAL_NONE)
         return v->count;
     uint32_t i = view_find(v, time_us, ordinal);
     for (; ordinal == ORDINAL_MANY && k->labelled && i < v->count; i++) {

@@ -12,6 +12,7 @@ struct passage {
     struct id_record record; /* KNOWN: where it went the first time; else: where it goes now */
     struct early_label early[EARLY_LABELS];
     size_t early_count;
+    struct id_place place; /* of an id that was claimed */
     double *out;
 };
 

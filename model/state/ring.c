@@ -34,22 +34,42 @@ void entry_write(const struct key_layout *k, uint8_t *entry, const struct state_
     }
 }
 
+/* How many of n entries, one behind the other, are not later. Half of what is left goes at each step, whichever half it is:
+ * there is nothing for the processor to guess, and it works ahead on the next frame's search meanwhile. */
+static uint32_t upper_straight(const uint8_t *first, uint32_t n, size_t stride, struct cutoff cutoff)
+{
+    uint32_t at = 0;
+    while (n > 1) {
+        uint32_t half = n / 2;
+        at += half & -(uint32_t)entry_until(first + (at + half - 1) * stride, cutoff);
+        n -= half;
+    }
+    return at + entry_until(first + at * stride, cutoff);
+}
+
 uint32_t view_upper(const struct view *v, int64_t time_us)
 {
     if (v->count == 0 || time_us >= v->newest)
         return v->count;
-    uint64_t age = (uint64_t)(v->newest - time_us), newest = (uint64_t)v->newest;
-    if (age > TIME48)
+    if (v->newest - time_us > (int64_t)TIME48)
         return 0;
-    uint32_t low = 0, high = v->count; /* entries before low are not later, those from high on are */
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (((newest - entry_time48(view_at(v, middle))) & TIME48) >= age)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    struct cutoff cutoff = cutoff_at(v->newest, time_us);
+    uint32_t straight = view_run(v, 0, v->count);
+    if (straight < v->count && entry_until(v->base, cutoff))
+        return straight + upper_straight(v->base, v->count - straight, v->stride, cutoff);
+    return upper_straight(view_at(v, 0), straight, v->stride, cutoff);
+}
+
+uint32_t view_upper_from(const struct view *v, uint32_t least, int64_t time_us)
+{
+    if (time_us >= v->newest)
+        return v->count;
+    if (v->newest - time_us > (int64_t)TIME48)
+        return least;
+    struct cutoff cutoff = cutoff_at(v->newest, time_us);
+    while (least < v->count && entry_until(view_at(v, least), cutoff))
+        least++;
+    return least;
 }
 
 /* Copies the ring into a block of another class, from its start on. */

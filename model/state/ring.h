@@ -72,13 +72,12 @@ static inline uint32_t view_run(const struct view *v, uint32_t i, uint32_t end)
     return end - i < to_end ? end - i : to_end;
 }
 
+/* Of an entry, which is ENTRY_BYTES_MIN long at least. */
 static inline uint64_t entry_time48(const uint8_t *entry)
 {
-    uint32_t low;
-    uint16_t high;
-    memcpy(&low, entry, 4);
-    memcpy(&high, entry + 4, 2);
-    return (uint64_t)high << 32 | low;
+    uint64_t time;
+    memcpy(&time, entry, 8);
+    return time & TIME48;
 }
 
 /* The whole time of an entry that is not newer than `newest`. */
@@ -110,14 +109,35 @@ static inline uint32_t entry_flags(const struct key_layout *k, const uint8_t *en
     return flags;
 }
 
-/* The largest entry there can be. */
+/* The largest entry there can be; the least is as long as what reads its time. */
 enum { ENTRY_BYTES_MAX = 6 + 8 * STATE_NUMBERS_MAX + 8 * STATE_HASHES_MAX + 4 + 7 };
 
 /* check: of the transaction id, for labels. */
 void entry_write(const struct key_layout *k, uint8_t *entry, const struct state_event *event, uint16_t check);
 
+/* What entries are compared with to see whether their time is later than another: the two in the upper 48 bits, since a difference there
+ * wraps as one of 48 bits does. */
+struct cutoff {
+    uint64_t newest, age;
+};
+
+static inline struct cutoff cutoff_at(int64_t newest, int64_t time_us)
+{
+    return (struct cutoff){.newest = (uint64_t)newest << 16, .age = ((uint64_t)newest - (uint64_t)time_us) << 16};
+}
+
+static inline bool entry_until(const uint8_t *entry, struct cutoff cutoff)
+{
+    uint64_t time;
+    memcpy(&time, entry, 8);
+    return cutoff.newest - (time << 16) >= cutoff.age;
+}
+
 /* How many entries have a time not later than time_us. */
 uint32_t view_upper(const struct view *v, int64_t time_us);
+
+/* The same where `least` entries are known to, one after the other from there on: for what moves with the newest event. */
+uint32_t view_upper_from(const struct view *v, uint32_t least, int64_t time_us);
 
 /* Puts an entry at a position. The newest time is the caller's to set, before. false: no memory, nothing changed. */
 MUST_USE bool ring_insert(const struct key_layout *k, struct arena *arena, struct record *r, uint32_t position, const uint8_t *entry);

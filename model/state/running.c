@@ -58,24 +58,11 @@ static bool move_cell(const struct key_layout *k, struct arena *arena, const str
     return true;
 }
 
-/* How many entries of the ring have a time not later than cutoff_us, of which `least` are known to. */
-static uint32_t advance_to(const struct view *v, uint32_t least, int64_t cutoff_us)
-{
-    if (cutoff_us >= v->newest)
-        return v->count;
-    uint64_t age = (uint64_t)(v->newest - cutoff_us), newest = (uint64_t)v->newest;
-    if (age > TIME48)
-        return least;
-    while (least < v->count && ((newest - entry_time48(view_at(v, least))) & TIME48) >= age)
-        least++;
-    return least;
-}
-
 static struct bounds advance_bounds(const struct view *v, const struct frame *f, struct bounds from, int64_t t)
 {
-    struct bounds to = {.end = advance_to(v, from.end, t - f->delay_us)};
+    struct bounds to = {.end = view_upper_from(v, from.end, t - f->delay_us)};
     if (f->span_us != STATE_ALL)
-        to.start = advance_to(v, from.start, t - f->delay_us - f->span_us);
+        to.start = view_upper_from(v, from.start, t - f->delay_us - f->span_us);
     return to;
 }
 
@@ -266,23 +253,39 @@ void running_build(const struct key_layout *k, struct arena *arena, struct recor
         running_free(k, arena, r);
 }
 
+void running_prefetch(const struct key_layout *k, const struct arena *arena, const struct record *r)
+{
+    const struct running_head *head = head_of(arena, r);
+    struct view v = ring_view(k, arena, r);
+    for (unsigned i = 0; i < k->frame_count; i++) {
+        const struct bounds *b = &head->bounds[i];
+        __builtin_prefetch(view_at(&v, b->start));
+        if (b->end < v.count)
+            __builtin_prefetch(view_at(&v, b->end));
+    }
+}
+
 void running_features(const struct place *p, double *out)
 {
     const struct key_layout *k = p->key;
     struct running_head *head = head_of(p->arena, p->record);
-    for (unsigned i = 0; i < k->cell_count; i++) {
+    for (unsigned i = 0; i < k->member_cells; i++) {
+        const struct bounds *b = &head->bounds[k->cells[i].frame];
+        total_emit_members(k, &k->cells[i], b->end - b->start, out);
+    }
+    for (unsigned i = k->member_cells; i < k->cell_count; i++) {
         const struct cell *c = &k->cells[i];
-        const struct bounds *b = &head->bounds[c->frame];
-        bool all = k->frames[c->frame].span_us == STATE_ALL, self = k->frames[c->frame].delay_us == 0;
+        const struct frame *f = &k->frames[c->frame];
         struct total total;
         if (c->kind >= CELL_LAST) {
+            const struct bounds *b = &head->bounds[c->frame];
+            bool self = f->delay_us == 0;
             struct range range = {.start = b->start, .end = self ? p->position : b->end, .self = self};
             asof_look_up(p, c, range, &total);
         } else {
-            total = (struct total){.n = b->end - b->start};
-            if (c->kind != CELL_MEMBERS)
-                cell_total(p->arena, c, stored_at(head, c), &total);
-            if (all)
+            total_begin(&total, c);
+            cell_total(p->arena, c, stored_at(head, c), &total);
+            if (f->span_us == STATE_ALL)
                 all_merge(p->arena, p->record, c, &total);
         }
         total_emit(k, c, &total, p->time_us, out);

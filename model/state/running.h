@@ -38,5 +38,8 @@ struct range running_range(const struct arena *arena, const struct record *r, co
 void running_total(const struct arena *arena, const struct record *r, const struct cell *cell, struct total *total);
 uint32_t running_labels(const struct arena *arena, const struct record *r);
 
+/* Fetches the entries that the next event will move frames over. */
+void running_prefetch(const struct key_layout *k, const struct arena *arena, const struct record *r);
+
 /* The features of the newest event, which is p. */
 void running_features(const struct place *p, double *out);

@@ -11,9 +11,9 @@
  *                 └──yes─► each key: recomputed as of its own place; nothing is changed
  *
  * Threads: every function but create and free may be called from any number of threads. Keys and transaction ids lie in
- * stripes by a secret hash, each with a lock of its own that is held for one key or one id at a time and never two at once;
- * so an event is atomic in each of its keys, not across them. Events of one key from two threads are taken in the order in
- * which they get its lock.
+ * stripes by a secret hash, each with a lock of its own that is held for one key or one id; that of a new id all the way through its keys,
+ * one key's at a time. So an event is atomic in each of its keys, not across them, and of two with one id at the same time the second is a
+ * repeat of all of the first. Events of one key from two threads are taken in the order in which they get its lock.
  *
  * Memory: nothing is allocated per call; rings, tables and buckets come from one arena of size classes. No function stops
  * the others for longer than one key's work: tables grow a bucket at a time (at most 64 records move in an insert), a ring

@@ -3,7 +3,7 @@
 
 static void add_stripe(const struct state *state, struct stripe *stripe, struct state_statistics *out)
 {
-    (void)pthread_mutex_lock(&stripe->lock);
+    lock_take(&stripe->lock);
     for (size_t k = 0; k < state->key_count; k++) {
         const struct keys *keys = &stripe->keys[k];
         out->keys += keys->count;
@@ -13,12 +13,12 @@ static void add_stripe(const struct state *state, struct stripe *stripe, struct 
     }
     out->evicted_idle += stripe->evicted_idle;
     out->evicted_memory += stripe->evicted_memory;
-    (void)pthread_mutex_unlock(&stripe->lock);
+    lock_give(&stripe->lock);
 }
 
 static void add_ids(struct id_stripe *stripe, struct state_statistics *out)
 {
-    (void)pthread_mutex_lock(&stripe->lock);
+    lock_take(&stripe->lock);
     out->ids += stripe->ids.count;
     out->labels_pending += stripe->labels.count;
     out->ids_evicted_memory += stripe->evicted;
@@ -26,13 +26,13 @@ static void add_ids(struct id_stripe *stripe, struct state_statistics *out)
         out->most_moved = stripe->ids.most_moved;
     if (stripe->labels.most_moved > out->most_moved)
         out->most_moved = stripe->labels.most_moved;
-    (void)pthread_mutex_unlock(&stripe->lock);
+    lock_give(&stripe->lock);
 }
 
 static uint64_t counted(const struct state *state, enum counter counter)
 {
     uint64_t sum = 0;
-    for (size_t i = 0; i < COUNTER_SLOTS; i++)
+    for (size_t i = 0; i < THREAD_SHARES; i++)
         sum += atomic_load_explicit(&state->counters[i].counts[counter], memory_order_relaxed); /* figures order nothing */
     return sum;
 }
@@ -77,10 +77,10 @@ void state_key_plan(const struct state *state, size_t key, struct state_key_plan
     };
     for (uint32_t i = 0; i <= state->mask; i++) {
         struct stripe *stripe = &state->stripes[i];
-        (void)pthread_mutex_lock(&stripe->lock);
+        lock_take(&stripe->lock);
         out->keys += stripe->keys[key].count;
         out->events += stripe->keys[key].events;
-        (void)pthread_mutex_unlock(&stripe->lock);
+        lock_give(&stripe->lock);
     }
     out->bytes = out->keys * out->record_bytes + out->events * out->entry_bytes;
 }

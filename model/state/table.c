@@ -15,9 +15,14 @@ struct bucket {
 
 enum { TAG_BYTES = 7 };
 
+static void slot_set(_Atomic uint32_t *slot, uint32_t value)
+{
+    atomic_store_explicit(slot, value, memory_order_release);
+}
+
 bool segments_push(struct segments *s, struct arena *arena, uint32_t value)
 {
-    uint32_t i = s->size;
+    uint32_t i = segments_size(s);
     unsigned segment = i >> SEGMENT_FIRST_BITS ? 32 - SEGMENT_FIRST_BITS - (unsigned)__builtin_clz(i) : 0;
     if (!s->blocks[segment]) {
         size_t elements = (size_t)1 << (SEGMENT_FIRST_BITS + (segment ? segment - 1 : 0));
@@ -25,8 +30,8 @@ bool segments_push(struct segments *s, struct arena *arena, uint32_t value)
         if (!s->blocks[segment])
             return false;
     }
-    s->size++;
-    *segments_at(s, arena, i) = value;
+    slot_set(segments_slot(s, arena, i), value);
+    atomic_store_explicit(&s->size, i + 1, memory_order_release);
     return true;
 }
 
@@ -36,7 +41,7 @@ void segments_free(struct segments *s, struct arena *arena)
         size_t elements = (size_t)1 << (SEGMENT_FIRST_BITS + (i ? i - 1 : 0));
         arena_give(arena, s->blocks[i], arena_class(elements * sizeof(uint32_t)));
     }
-    *s = (struct segments){.size = 0};
+    memset(s, 0, sizeof *s);
 }
 
 static size_t record_bytes(const struct table *t)
@@ -66,32 +71,43 @@ static uint64_t record_hash(const struct bucket *b, uint32_t i, const uint8_t *r
     return high << 8 | b->marks[i];
 }
 
-/* Bits 8 and up choose the bucket: the lowest eight are the mark, which has to tell records of one bucket apart. */
-static uint32_t bucket_of(const struct table *t, uint64_t hash)
+/* The buckets of the last doubling that is complete, or would be with this size: a power of two. */
+static uint32_t doubled(uint32_t size)
 {
-    uint32_t bits = (uint32_t)(hash >> 8), bucket = bits & (t->mask << 1 | 1);
-    return bucket < t->directory.size ? bucket : bits & t->mask;
+    return size > 1 ? 1u << (31 - (unsigned)__builtin_clz(size - 1)) : 1;
 }
 
-static struct bucket *bucket_at(const struct table *t, const struct arena *arena, uint32_t bucket)
+/* Bits 8 and up choose the bucket: the lowest eight are the mark, which has to tell records of one bucket apart. */
+static uint32_t bucket_of(uint32_t size, uint64_t hash)
 {
-    uint32_t reference = *segments_at(&t->directory, arena, bucket);
+    uint32_t bits = (uint32_t)(hash >> 8), full = doubled(size), bucket = bits & ((full << 1) - 1);
+    return bucket < size ? bucket : bits & (full - 1);
+}
+
+static _Atomic uint32_t *slot_of(const struct table *t, const struct arena *arena, uint64_t hash)
+{
+    return segments_slot(&t->directory, arena, bucket_of(segments_size(&t->directory), hash));
+}
+
+static struct bucket *bucket_in(const struct arena *arena, _Atomic uint32_t *slot)
+{
+    uint32_t reference = atomic_load_explicit(slot, memory_order_acquire);
     return reference ? arena_at(arena, reference) : NULL;
 }
 
 void table_free(struct table *t, struct arena *arena)
 {
-    for (uint32_t i = 0; i < t->directory.size; i++) {
-        struct bucket *b = bucket_at(t, arena, i);
-        if (b)
-            arena_give(arena, *segments_at(&t->directory, arena, i), b->class);
+    for (uint32_t i = 0; i < segments_size(&t->directory); i++) {
+        uint32_t reference = segments_at(&t->directory, arena, i);
+        if (reference)
+            arena_give(arena, reference, ((const struct bucket *)arena_at(arena, reference))->class);
     }
     segments_free(&t->directory, arena);
 }
 
 const void *table_bucket(const struct table *t, const struct arena *arena, uint64_t hash)
 {
-    return t->directory.size ? bucket_at(t, arena, bucket_of(t, hash)) : NULL;
+    return segments_size(&t->directory) ? bucket_in(arena, slot_of(t, arena, hash)) : NULL;
 }
 
 bool table_full(const struct table *t, const struct arena *arena, uint64_t hash)
@@ -102,9 +118,7 @@ bool table_full(const struct table *t, const struct arena *arena, uint64_t hash)
 
 void *table_find(const struct table *t, const struct arena *arena, uint64_t hash, const void *after)
 {
-    if (!t->directory.size)
-        return NULL;
-    struct bucket *b = bucket_at(t, arena, bucket_of(t, hash));
+    struct bucket *b = segments_size(&t->directory) ? bucket_in(arena, slot_of(t, arena, hash)) : NULL;
     if (!b)
         return NULL;
     uint64_t high = hash >> 8;
@@ -124,9 +138,9 @@ void *table_find(const struct table *t, const struct arena *arena, uint64_t hash
 }
 
 /* A bucket of `class` with the contents of the old one, which is given back; NULL: no memory, nothing changed. */
-static struct bucket *bucket_resize(const struct table *t, struct arena *arena, uint32_t *slot, unsigned class)
+static struct bucket *bucket_resize(const struct table *t, struct arena *arena, _Atomic uint32_t *slot, unsigned class)
 {
-    struct bucket *old = *slot ? arena_at(arena, *slot) : NULL;
+    struct bucket *old = bucket_in(arena, slot);
     uint32_t reference = arena_take(arena, class);
     if (!reference)
         return NULL;
@@ -135,9 +149,9 @@ static struct bucket *bucket_resize(const struct table *t, struct arena *arena, 
     if (old) {
         memcpy(b->marks, old->marks, old->count);
         memcpy(record_at(t, b, 0), record_at(t, old, 0), old->count * record_bytes(t));
-        arena_give(arena, *slot, old->class);
+        arena_give(arena, atomic_load_explicit(slot, memory_order_relaxed), old->class); /* our own writing */
     }
-    *slot = reference;
+    slot_set(slot, reference);
     return b;
 }
 
@@ -152,11 +166,9 @@ static void bucket_append(const struct table *t, struct bucket *b, uint8_t mark,
  * nothing happens; the next insert tries again. Returns how many were moved. */
 static uint32_t split(struct table *t, struct arena *arena)
 {
-    if (t->directory.size == 2 * (t->mask + 1))
-        t->mask = t->mask << 1 | 1;
-    uint32_t from = t->directory.size - (t->mask + 1), bit = t->mask + 1;
-    uint32_t *slot = segments_at(&t->directory, arena, from);
-    struct bucket *old = *slot ? arena_at(arena, *slot) : NULL;
+    uint32_t size = segments_size(&t->directory), bit = doubled(size + 1);
+    _Atomic uint32_t *slot = segments_slot(&t->directory, arena, size - bit);
+    struct bucket *old = bucket_in(arena, slot);
     uint32_t leaving = 0;
     for (uint32_t i = 0; old && i < old->count; i++)
         leaving += (record_hash(old, i, record_at(t, old, i)) >> 8 & bit) != 0;
@@ -180,27 +192,28 @@ static uint32_t split(struct table *t, struct arena *arena)
     }
     uint32_t moved = old ? old->count : 0;
     if (old)
-        arena_give(arena, *slot, old->class);
-    *slot = low;
+        arena_give(arena, atomic_load_explicit(slot, memory_order_relaxed), old->class); /* our own writing */
+    slot_set(slot, low);
     return moved;
 }
 
 void *table_insert(struct table *t, struct arena *arena, uint64_t hash)
 {
-    if (!t->directory.size && !segments_push(&t->directory, arena, 0))
+    if (!segments_size(&t->directory) && !segments_push(&t->directory, arena, 0))
         return NULL;
-    uint32_t *slot = segments_at(&t->directory, arena, bucket_of(t, hash)), moved = 0;
-    struct bucket *b = *slot ? arena_at(arena, *slot) : NULL;
+    _Atomic uint32_t *slot = slot_of(t, arena, hash);
+    struct bucket *b = bucket_in(arena, slot);
+    uint32_t moved = 0;
     bool full = b && b->count == class_cap(t, b->class);
     /* One or the other in one insert: the split that is due, or the copy of a bucket that outgrows its block. */
-    if (!full && t->count >= (uint64_t)MEAN_RECORDS * t->directory.size) {
+    if (!full && t->count >= (uint64_t)MEAN_RECORDS * segments_size(&t->directory)) {
         moved = split(t, arena);
-        slot = segments_at(&t->directory, arena, bucket_of(t, hash));
-        b = *slot ? arena_at(arena, *slot) : NULL;
+        slot = slot_of(t, arena, hash);
+        b = bucket_in(arena, slot);
     }
     if (!b || full) {
         moved += b ? b->count : 0;
-        b = bucket_resize(t, arena, slot, class_for(t, b ? b->count + b->count / 16u + 1 : 1));
+        b = bucket_resize(t, arena, slot, class_for(t, b ? b->count + b->count / 8u + 1 : 1));
         if (!b)
             return NULL;
     }
@@ -226,21 +239,21 @@ static void bucket_drop(struct table *t, struct bucket *b, uint32_t i)
 }
 
 /* Gives back what a bucket has too much: all of it when empty; a smaller block when it is two classes too large. */
-static void bucket_trim(const struct table *t, struct arena *arena, uint32_t *slot)
+static void bucket_trim(const struct table *t, struct arena *arena, _Atomic uint32_t *slot)
 {
-    struct bucket *b = arena_at(arena, *slot);
+    struct bucket *b = bucket_in(arena, slot);
     if (b->count == 0) {
-        arena_give(arena, *slot, b->class);
-        *slot = 0;
-    } else if (class_for(t, b->count + b->count / 16u + 1) + 1 < b->class) {
-        (void)bucket_resize(t, arena, slot, class_for(t, b->count + b->count / 16u + 1)); /* no memory: stays as it is */
+        arena_give(arena, atomic_load_explicit(slot, memory_order_relaxed), b->class); /* our own writing */
+        slot_set(slot, 0);
+    } else if (class_for(t, b->count + b->count / 8u + 1) + 1 < b->class) {
+        (void)bucket_resize(t, arena, slot, class_for(t, b->count + b->count / 8u + 1)); /* no memory: stays as it is */
     }
 }
 
 void table_remove(struct table *t, struct arena *arena, uint64_t hash, const void *payload)
 {
-    uint32_t *slot = segments_at(&t->directory, arena, bucket_of(t, hash));
-    struct bucket *b = arena_at(arena, *slot);
+    _Atomic uint32_t *slot = slot_of(t, arena, hash);
+    struct bucket *b = bucket_in(arena, slot);
     size_t offset = (size_t)((const uint8_t *)payload - TAG_BYTES - record_at(t, b, 0));
     bucket_drop(t, b, (uint32_t)(offset / record_bytes(t)));
     bucket_trim(t, arena, slot);
@@ -248,10 +261,10 @@ void table_remove(struct table *t, struct arena *arena, uint64_t hash, const voi
 
 uint32_t table_sweep_bucket(struct table *t, struct arena *arena, uint32_t bucket, table_expired *expired, const void *context)
 {
-    uint32_t *slot = segments_at(&t->directory, arena, bucket);
-    if (!*slot)
+    _Atomic uint32_t *slot = segments_slot(&t->directory, arena, bucket);
+    struct bucket *b = bucket_in(arena, slot);
+    if (!b)
         return 0;
-    struct bucket *b = arena_at(arena, *slot);
     uint32_t before = b->count;
     for (uint32_t i = b->count; i-- > 0;)
         if (expired(record_at(t, b, i) + TAG_BYTES, context))
@@ -264,5 +277,23 @@ uint32_t table_sweep_bucket(struct table *t, struct arena *arena, uint32_t bucke
 
 uint32_t table_sweep(struct table *t, struct arena *arena, uint64_t hash, table_expired *expired, const void *context)
 {
-    return t->directory.size ? table_sweep_bucket(t, arena, bucket_of(t, hash), expired, context) : 0;
+    uint32_t size = segments_size(&t->directory);
+    return size ? table_sweep_bucket(t, arena, bucket_of(size, hash), expired, context) : 0;
+}
+
+uint32_t table_drop_first(struct table *t, struct arena *arena, uint64_t hash, table_expired *expired, const void *context)
+{
+    _Atomic uint32_t *slot = segments_size(&t->directory) ? slot_of(t, arena, hash) : NULL;
+    struct bucket *b = slot ? bucket_in(arena, slot) : NULL;
+    uint32_t n = 0;
+    while (b && n < b->count && expired(record_at(t, b, n) + TAG_BYTES, context))
+        n++;
+    if (n == 0)
+        return 0;
+    b->count = (uint16_t)(b->count - n);
+    t->count -= n;
+    memmove(b->marks, b->marks + n, b->count);
+    memmove(record_at(t, b, 0), record_at(t, b, n), b->count * record_bytes(t));
+    bucket_trim(t, arena, slot);
+    return n;
 }

@@ -47,6 +47,22 @@ static inline bool entry_is_member(const struct key_layout *k, const uint8_t *en
     return filter == 0 || (entry_flags(k, entry) & filter);
 }
 
+/* Begins anew. What a cell of this kind does not add up stays as it is. */
+static inline void total_begin(struct total *t, const struct cell *cell)
+{
+    t->n = t->frauds = t->labelled = 0;
+    t->sum = 0;
+    if (cell->kind == CELL_SQUARES)
+        t->squares = (struct exact_squares){{0}};
+}
+
+/* The outputs of a CELL_MEMBERS, which are all counts. */
+static inline void total_emit_members(const struct key_layout *k, const struct cell *cell, uint32_t n, double *out)
+{
+    for (unsigned i = 0; i < cell->output_count; i++)
+        out[k->outputs[cell->first_output + i].window] = n;
+}
+
 static inline void total_add_extreme(struct total *t, bool least, double x)
 {
     if (t->n == 0 || (least ? x < t->extreme : x > t->extreme))
