@@ -15,7 +15,7 @@ struct history {
     uint16_t keys[WINDOW_KEYS_MAX]; /* [key_count] fields */
     uint16_t places[WINDOW_INPUTS_MAX]; /* an input's position among the numbers, hashes or filters of an event */
     size_t key_count, number_count, hash_count, filter_count;
-    int64_t reach_us;
+    int64_t reach_us, disorder_us;
     /* The earliest time that was taken in, since what came before it is not known; and the latest. */
     _Atomic int64_t begin_us, newest_us;
 };
@@ -111,6 +111,7 @@ enum status history_create(const struct schema *schema, const struct plan *plan,
         return error_set(err, STATUS_NO_MEMORY, "out of memory for windows");
     *h = (struct history){.schema = schema, .plan = plan, .window_count = n};
     h->inputs = plan_inputs(plan, &h->input_count);
+    h->disorder_us = options->disorder_us;
     atomic_init(&h->begin_us, INT64_MAX);
     atomic_init(&h->newest_us, INT64_MIN);
     enum status status = make_state(h, windows, options, err);
@@ -259,11 +260,15 @@ void history_apply(struct history_writer *writer, struct history_entry *entries,
         make_event(writer, i, &entries[i], clock_us);
     state_apply_batch(writer->history->state, writer->events, n, writer->windows, writer->flags);
     int64_t from_us = INT64_MAX, to_us = INT64_MIN;
+    int64_t newest_us = atomic_load_explicit(&writer->history->newest_us, memory_order_relaxed); /* see widen */
     for (uint32_t i = 0; i < n; i++) {
         int64_t time_us = entries[i].tx->time_us;
         if (writer->flags[i] & (STATE_FUTURE | STATE_REPEAT | STATE_LATE)) /* not taken in, or before what is kept */
             continue;
-        from_us = time_us < from_us ? time_us : from_us;
+        newest_us = time_us > newest_us ? time_us : newest_us;
+        /* One that is too old to be put among the others, and whose key is not known, says nothing of what came after it. */
+        if (time_us >= newest_us - writer->history->disorder_us && time_us < from_us)
+            from_us = time_us;
         to_us = time_us > to_us ? time_us : to_us;
     }
     widen(writer->history, from_us, to_us);

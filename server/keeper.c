@@ -119,6 +119,8 @@ enum status keeper_start(struct history *history, struct metrics *metrics, struc
     (void)pthread_condattr_destroy(&monotonic);
     int code = pthread_create(&k->thread, NULL, run, k);
     if (code != 0) {
+        (void)pthread_cond_destroy(&k->wake);
+        (void)pthread_mutex_destroy(&k->lock);
         free(k);
         return error_set(err, STATUS_LIMIT, "no thread for the state's keeper: %s", strerror(code));
     }

@@ -152,6 +152,8 @@ static enum state_labelled put_in_history(struct arena *arena, struct record *r,
     for (uint32_t i = 0; i < n; i++)
         if (l->items[first + i].since_us == item->since_us && l->items[first + i].fraud == item->fraud)
             return STATE_LABEL_REPEATED;
+    if (n >= LABELS_MAX)
+        return STATE_LABEL_DROPPED;
     return label_list_put(&r->labels, arena, item, BY_EVENT) ? STATE_LABEL_APPLIED : STATE_LABEL_DROPPED;
 }
 

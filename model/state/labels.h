@@ -16,6 +16,8 @@ struct label_item {
     uint32_t fraud;
 };
 
+enum { LABELS_MAX = 64 }; /* of one event; the ones beyond are dropped: its list is searched under the key's lock */
+
 /* A list in a block of the arena. */
 struct label_list {
     uint32_t count, class;

@@ -122,7 +122,7 @@ enum state_labelled {
     STATE_LABEL_REPEATED, /* known already: nothing changed */
     STATE_LABEL_PENDING,  /* its transaction has not come yet; waits for it until event time is past the last window that could see it */
     STATE_LABEL_EXPIRED,  /* too old to matter for any window: ignored, counted */
-    STATE_LABEL_DROPPED,  /* no memory to keep it, or 64 others wait for its transaction already */
+    STATE_LABEL_DROPPED,  /* no memory to keep it, or its transaction has 64 others already, or they wait for it */
     STATE_LABEL_UNUSED,   /* no window of this layout looks at labels */
 };
 

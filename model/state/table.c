@@ -213,7 +213,7 @@ void *table_insert(struct table *t, struct arena *arena, uint64_t hash)
     }
     if (!b || full) {
         moved += b ? b->count : 0;
-        b = bucket_resize(t, arena, slot, class_for(t, b ? b->count + b->count / 8u + 1 : 1));
+        b = bucket_resize(t, arena, slot, class_for(t, b ? b->count + b->count / 12u + 1 : 1));
         if (!b)
             return NULL;
     }
@@ -245,8 +245,8 @@ static void bucket_trim(const struct table *t, struct arena *arena, _Atomic uint
     if (b->count == 0) {
         arena_give(arena, atomic_load_explicit(slot, memory_order_relaxed), b->class); /* our own writing */
         slot_set(slot, 0);
-    } else if (class_for(t, b->count + b->count / 8u + 1) + 1 < b->class) {
-        (void)bucket_resize(t, arena, slot, class_for(t, b->count + b->count / 8u + 1)); /* no memory: stays as it is */
+    } else if (class_for(t, b->count + b->count / 12u + 1) + 1 < b->class) {
+        (void)bucket_resize(t, arena, slot, class_for(t, b->count + b->count / 12u + 1)); /* no memory: stays as it is */
     }
 }
 

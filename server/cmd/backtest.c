@@ -14,6 +14,7 @@
 #include "server/backtest/cards.h"
 #include "server/backtest/report.h"
 #include "server/cmd/args.h"
+#include "server/cmd/csv.h"
 #include "server/cmd/fields_seen.h"
 #include "server/cmd/lines.h"
 #include "server/cmd/past_warnings.h"
@@ -38,6 +39,7 @@ struct backtest {
     struct cards cards;
     struct outcomes outcomes;
     FILE *scores;             /* NULL: not wanted */
+    struct buf cell;
     int card, amount;         /* fields; -1: none */
     int64_t from_us, until_us; /* what is measured; all is scored */
     uint64_t rows, outside, unlabelled, not_scored; /* lines; of them outside from_us to until_us … */
@@ -79,7 +81,9 @@ static enum status write_score(struct backtest *b, const struct txn *txn, bool f
     struct span id = txn->input.values[schema_id(txn->bundle->schema)].text;
     if (!b->scores)
         return STATUS_OK;
-    if (fprintf(b->scores, "%.*s,%.17g,%d\n", (int)id.len, id.data, txn->verdict.score, fraud) < 0)
+    buf_clear(&b->cell);
+    csv_append(&b->cell, id.data, id.len);
+    if (fprintf(b->scores, "%s,%.17g,%d\n", buf_text(&b->cell), txn->verdict.score, fraud) < 0)
         return error_set(err, STATUS_IO, "%s: %s", b->options->scores, strerror(errno));
     return STATUS_OK;
 }
@@ -249,6 +253,7 @@ static enum status close_backtest(struct backtest *b, enum status status, struct
         offline_close(&b->offline);
     loaded_close(&b->loaded);
     label_file_free(&b->labels);
+    buf_free(&b->cell);
     lines_close(&b->in);
     cards_free(&b->cards);
     outcomes_free(&b->outcomes);

@@ -18,9 +18,14 @@ enum status csv_open(struct csv *csv, const char *path, struct error *err)
     return STATUS_OK;
 }
 
+void csv_begin(struct csv *csv, const char *path, FILE *file)
+{
+    *csv = (struct csv){.path = path, .file = file, .borrowed = true};
+}
+
 void csv_close(struct csv *csv)
 {
-    if (csv->file && csv->file != stdin)
+    if (csv->file && csv->file != stdin && !csv->borrowed)
         (void)fclose(csv->file);
     free(csv->line);
     free(csv->cells);
@@ -107,4 +112,22 @@ enum status csv_row(struct csv *csv, bool *more, struct error *err)
         *more = true;
         return split(csv, text, err);
     }
+}
+
+void csv_append(struct buf *out, const char *text, size_t len)
+{
+    bool quotes = false;
+    for (size_t i = 0; i < len && !quotes; i++)
+        quotes = text[i] == ',' || text[i] == '"' || text[i] == '\n' || text[i] == '\r';
+    if (!quotes) {
+        buf_append(out, text, len);
+        return;
+    }
+    buf_char(out, '"');
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '"')
+            buf_char(out, '"');
+        buf_char(out, text[i]);
+    }
+    buf_char(out, '"');
 }

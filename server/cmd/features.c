@@ -13,6 +13,7 @@
 #include "model/history.h"
 #include "model/input/number.h"
 #include "server/cmd/args.h"
+#include "server/cmd/csv.h"
 #include "server/cmd/features_command.h"
 #include "server/cmd/fields_seen.h"
 #include "server/cmd/lines.h"
@@ -53,32 +54,13 @@ static enum status flush_text(struct table *t, struct error *err)
     return STATUS_OK;
 }
 
-/* A cell of text, in quotes where it needs them (RFC 4180). */
-static void write_text(struct buf *out, const char *text, size_t len)
-{
-    bool quotes = false;
-    for (size_t i = 0; i < len && !quotes; i++)
-        quotes = text[i] == ',' || text[i] == '"' || text[i] == '\n' || text[i] == '\r';
-    if (!quotes) {
-        buf_append(out, text, len);
-        return;
-    }
-    buf_char(out, '"');
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] == '"')
-            buf_char(out, '"');
-        buf_char(out, text[i]);
-    }
-    buf_char(out, '"');
-}
-
 static void write_heading(struct table *t)
 {
     buf_string(&t->text, "transaction_id");
     for (size_t i = 0; i < t->bundle->features; i++) {
         const char *name = plan_column_name(t->bundle->plan, i);
         buf_char(&t->text, ',');
-        write_text(&t->text, name, strlen(name));
+        csv_append(&t->text, name, strlen(name));
     }
     buf_char(&t->text, '\n');
 }
@@ -107,7 +89,7 @@ static void write_row(struct table *t, const struct transaction *tx)
     fields_seen_note(&t->fields, t->bundle->schema, tx);
     (void)label_file_meet(&t->labels, id); /* to tell at the end which labels have no transaction */
     plan_run(t->bundle->plan, tx, NUMBER_F64, t->row);
-    write_text(&t->text, id.data, id.len);
+    csv_append(&t->text, id.data, id.len);
     for (size_t i = 0; i < t->bundle->features; i++)
         write_number(&t->text, t->row[i]);
     buf_char(&t->text, '\n');

@@ -69,7 +69,8 @@ static void take_array(struct labels_walk *w, const struct buf *body)
         struct decode_fault fault;
         size_t consumed, offset = (size_t)(s.at - s.start);
         bool read = label_read(&w->thread->labels, s.at, body->len - offset, &label, &consumed, &fault) == STATUS_OK;
-        fault.offset += read ? 0 : (uint32_t)offset;
+        if (!read)
+            fault.offset += (uint32_t)offset;
         (void)write_item(w, read ? &label : NULL, &fault);
         CHECK(scan_skip_value(&s, 1));
         if (scan_peek(&s) == ',')

@@ -6,6 +6,7 @@
 
 struct partition {
     int32_t number;
+    uint32_t readers; /* two for a moment, where one takes it over before the other has let go */
     int64_t earliest_us;
 };
 
@@ -65,10 +66,11 @@ enum status align_join(struct align *align, int32_t partition)
     (void)pthread_mutex_lock(&align->lock);
     struct partition *p = find(align, partition);
     bool room = p || grow(align);
+    uint32_t readers = p ? p->readers : 0;
     if (!p && room)
         p = &align->partitions[align->count++];
     if (p)
-        *p = (struct partition){.number = partition, .earliest_us = ALIGN_UNKNOWN};
+        *p = (struct partition){.number = partition, .readers = readers + 1, .earliest_us = ALIGN_UNKNOWN};
     (void)pthread_mutex_unlock(&align->lock);
     return room ? STATUS_OK : STATUS_NO_MEMORY;
 }
@@ -77,7 +79,7 @@ void align_leave(struct align *align, int32_t partition)
 {
     (void)pthread_mutex_lock(&align->lock);
     struct partition *p = find(align, partition);
-    if (p)
+    if (p && --p->readers == 0)
         *p = align->partitions[--align->count];
     (void)pthread_mutex_unlock(&align->lock);
 }

@@ -15,6 +15,7 @@ struct loader {
     const char *path;
     enum time_unit unit;
     struct error *err;
+    size_t skipped; /* blank lines before the first label */
 };
 
 static enum status no_memory(const struct loader *l)
@@ -70,7 +71,7 @@ static enum status load_json(struct loader *l, FILE *in, const struct schema *tr
     char *line = NULL;
     size_t room = 0;
     enum status status = label_reader_init(&reader, transactions, l->err);
-    for (uint64_t number = 1; status == STATUS_OK; number++) {
+    for (uint64_t number = l->skipped + 1; status == STATUS_OK; number++) {
         ssize_t len = getline(&line, &room, in);
         if (len < 0)
             break;
@@ -125,15 +126,14 @@ static enum status add_row(struct loader *l, const struct csv *csv, const size_t
     return add(l, &label);
 }
 
-static enum status load_csv(struct loader *l)
+static enum status load_csv(struct loader *l, FILE *in)
 {
     struct csv csv;
     size_t at[COLUMNS];
     bool more = false;
-    enum status status = csv_open(&csv, l->path, l->err);
-    if (status != STATUS_OK)
-        return status;
-    status = csv_row(&csv, &more, l->err);
+    csv_begin(&csv, l->path, in);
+    csv.line_number = l->skipped;
+    enum status status = csv_row(&csv, &more, l->err);
     if (status == STATUS_OK && more)
         status = find_columns(l, &csv, at);
     while (status == STATUS_OK && more) {
@@ -193,16 +193,12 @@ static enum status index_ids(struct loader *l)
 
 static enum status load(struct loader *l, FILE *in, const struct schema *transactions)
 {
-    int first = fgetc(in);
-    while (first == ' ' || first == '\n' || first == '\r' || first == '\t')
-        first = fgetc(in);
-    enum status status;
-    if (first == EOF || first == '{') {
-        rewind(in);
-        status = load_json(l, in, transactions);
-    } else {
-        status = load_csv(l);
-    }
+    int first = fgetc(in); /* one character ahead and never back: the file may be a pipe */
+    for (; first == ' ' || first == '\n' || first == '\r' || first == '\t'; first = fgetc(in))
+        l->skipped += first == '\n';
+    if (first != EOF)
+        (void)ungetc(first, in);
+    enum status status = first == EOF || first == '{' ? load_json(l, in, transactions) : load_csv(l, in);
     if (status != STATUS_OK)
         return status;
     if (l->file->count > 0)

@@ -109,6 +109,16 @@ def test_the_table_is_what_its_definition_says(bundle, tmp_path):
                 assert float(value) == pytest.approx(wanted, rel=1e-6, abs=1e-6), (row, name)
 
 
+def test_labels_come_from_a_pipe_too(bundle, tmp_path):
+    rows, labels = history(300, seed=7)
+    (tmp_path / "history.jsonl").write_text(text(rows))
+    as_csv = "\n\ntransaction_id,fraud,time\n" + "".join(f"{e['transaction_id']},{int(e['fraud'])},{e['time']}\n" for e in labels)
+    for given in text(labels), as_csv:
+        result = run("features", "--bundle", bundle, "--labels", "/dev/stdin", "--in", tmp_path / "history.jsonl", input=given)
+        assert result.code == 0, result
+        assert list(csv.reader(io.StringIO(result.out))) == table(bundle, rows, labels, tmp_path)
+
+
 def test_no_row_sees_the_future(bundle, tmp_path):
     """Later transactions in another order, later labels shuffled among transactions: what came before stays as it was."""
     rows, labels = history(3000, seed=2)
@@ -133,6 +143,9 @@ def test_no_row_sees_the_future(bundle, tmp_path):
 
 def test_backtest_measures_what_it_scored_and_sees_no_future(bundle, tmp_path):
     rows, labels = history(3000, seed=3)
+    for e in rows + labels:  # such ids need quotes in a table
+        key = "tx_id" if "tx_id" in e else "transaction_id"
+        e[key] = f'{e[key]},"'
     (tmp_path / "labels.jsonl").write_text(text(labels))
     plot, scores = tmp_path / "curves.svg", tmp_path / "scores.csv"
     options = ["backtest", "--bundle", bundle, "--labels", tmp_path / "labels.jsonl"]
@@ -164,7 +177,7 @@ def test_backtest_measures_what_it_scored_and_sees_no_future(bundle, tmp_path):
     day = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(middle))
     part = run(*options, "--json", "--until", day, "--scores", tmp_path / "part.csv", input=text(rows))
     assert json.loads(part.out)["transactions"] == sum(r["ts"] < middle for r in rows)
-    before = [(r["transaction_id"], r["score"]) for r in got if rows[int(r["transaction_id"])]["ts"] < middle]
+    before = [(r["transaction_id"], r["score"]) for r, row in zip(got, rows) if row["ts"] < middle]
     (tmp_path / "labels.jsonl").write_text(text([{**e, "fraud": not e["fraud"]} if e["time"] >= middle else e for e in labels]))
     again = run(*options, "--json", "--until", day, "--scores", tmp_path / "other.csv", input=text(rows))
     assert again.code == 0, again

@@ -52,10 +52,26 @@ static void a_reader_without_partitions_is_waited_for_but_not_for_ever(void **st
     align_free(align);
 }
 
+static void a_partition_stays_while_one_of_its_readers_does(void **state)
+{
+    (void)state;
+    struct align *align = align_of(60, 1);
+    align_assigned(align, 0);
+    assert_int_equal(align_join(align, 0), STATUS_OK);
+    assert_int_equal(align_join(align, 0), STATUS_OK); /* taken over before the other has let go */
+    align_set(align, 0, 1000);
+    align_leave(align, 0);
+    assert_int_equal(align_limit(align, 1), 1060);
+    align_leave(align, 0);
+    assert_int_equal(align_limit(align, 1), ALIGN_NOTHING);
+    align_free(align);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_slowest_partition_sets_the_limit),
+        cmocka_unit_test(a_partition_stays_while_one_of_its_readers_does),
         cmocka_unit_test(a_reader_without_partitions_is_waited_for_but_not_for_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
