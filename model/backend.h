@@ -96,7 +96,8 @@ void engine_release(const struct engine *engine, struct prepared *prepared);
 /* STATUS_OK: accepted, done is or will be called. STATUS_BUSY: nothing free, not accepted. CHECKs n against the limit. */
 MUST_USE enum status engine_submit(const struct engine *engine, const struct prepared *prepared, struct batch *batch);
 unsigned engine_poll(const struct engine *engine);
-/* When a poll can deliver something at the earliest (monotonic); 0: it does not know, INT64_MAX: nothing is in flight. */
+/* When a poll can deliver something at the earliest (monotonic): in the past, it can now; 0: it does not know, INT64_MAX: nothing
+ * is in flight. */
 int64_t engine_due_ns(const struct engine *engine);
 void engine_limits(const struct engine *engine, const struct prepared *prepared, struct backend_limits *out);
 

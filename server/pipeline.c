@@ -12,10 +12,10 @@
 
 #include "model/base/check.h"
 #include "model/base/clock.h"
+#include "model/base/wake.h"
 #include "server/admit.h"
 #include "server/decision_log.h"
 #include "server/engine/dispatcher.h"
-#include "server/engine/wake.h"
 
 struct pipeline {
     struct pipeline_options with;

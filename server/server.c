@@ -78,6 +78,12 @@ static bool all_ready(const struct server *server, struct buf *why)
     return ready;
 }
 
+static void note_all(const struct server *server, struct buf *out)
+{
+    const struct running *r = (const struct running *)(const void *)server;
+    dispatcher_notes(r->dispatcher, out);
+}
+
 static void fail(const struct server *server, const char *reason)
 {
     struct running *r = (struct running *)(uintptr_t)server;
@@ -101,13 +107,23 @@ static enum status make_dispatcher(struct running *r, const struct pool_options 
         engines[i + 1] = (struct dispatcher_engine){.engine = &r->loaded.more[i].engine, .prepared = r->loaded.more[i].prepared};
     r->server.slo_ns = (int64_t)(s->http_slo_ms * 1e6);
     const struct dispatcher_options options = {
-        .engines = engines, .engine_count = r->loaded.more_count + 1, .info = model_info(r->loaded.bundle->model), .pool = r->server.pool,
+        .engines = engines, .engine_count = r->loaded.more_count + 1, .others_optional = r->loaded.more_optional,
+        .info = model_info(r->loaded.bundle->model), .pool = r->server.pool,
         .metrics = r->server.metrics, .slots = {[ROW_CALLER] = pool->slots[SOURCE_HTTP], [ROW_STREAM] = pool->slots[SOURCE_KAFKA]},
         .copies = cores(), .mode = (enum dispatcher_mode)s->batch_mode, .policy = (enum batcher_policy)s->batch_policy,
         .batch_max = (uint32_t)s->batch_max, .window_rows = (uint32_t)s->batch_window_rows, .slo_ns = r->server.slo_ns,
         .window_ns = s->batch_window_us * 1000,
     };
     return dispatcher_create(&options, &r->dispatcher, err);
+}
+
+static void attach_rows(struct running *r, const struct engine *engine)
+{
+    size_t bytes;
+    struct error err;
+    void *memory = pool_memory(r->server.pool, &bytes);
+    if (engine_attach(engine, memory, bytes, &err) != STATUS_OK) /* then they are copied */
+        log_warn("engine.rows_copied", LOG_TEXT("name", engine->backend->name), LOG_TEXT("reason", err.message));
 }
 
 static enum status make_pipeline(struct running *r, struct error *err)
@@ -126,6 +142,10 @@ static enum status make_pipeline(struct running *r, struct error *err)
     if (pool_options.slots[SOURCE_HTTP] + pool_options.slots[SOURCE_KAFKA] == 0)
         return error_set(err, STATUS_INVALID, "nothing to serve: set http.listen, or stream.input for Kafka");
     enum status status = pool_create(r->loaded.bundle->schema, &pool_options, &r->server.pool, err);
+    if (status == STATUS_OK)
+        attach_rows(r, &r->loaded.engine);
+    for (uint32_t i = 0; i < r->loaded.more_count && status == STATUS_OK; i++)
+        attach_rows(r, &r->loaded.more[i].engine);
     if (status == STATUS_OK)
         status = make_dispatcher(r, &pool_options, err);
     if (status == STATUS_OK)
@@ -193,7 +213,7 @@ static enum status start_all(struct running *r, const struct parts *parts, struc
     const struct settings *s = r->settings;
     if (!s->bundle[0])
         return error_set(err, STATUS_INVALID, "no bundle: set `bundle` in the configuration, or --set bundle=DIR");
-    enum status status = loaded_open(parts, s->bundle, s->engine, &r->loaded, err);
+    enum status status = loaded_open_serving(parts, s->bundle, s->engine, &r->loaded, err);
     if (status == STATUS_OK)
         status = metrics_create(&r->server.metrics, err);
     if (status == STATUS_OK)
@@ -224,6 +244,7 @@ enum status server_start(const struct parts *parts, const struct settings *setti
     r->server.record = (struct record_options){.features = settings->result_features, .timing = settings->result_timing};
     r->server.labels_behind = &r->labels_behind;
     r->server.ready = all_ready;
+    r->server.notes = note_all;
     r->server.fail = fail;
     enum status status = start_all(r, parts, err);
     if (status != STATUS_OK) {
@@ -296,6 +317,7 @@ bool server_stop(struct running *running)
     keeper_stop(r->keeper);
     pipeline_free(r->server.pipeline);
     dispatcher_free(r->dispatcher);
+    loaded_close_engines(&r->loaded); /* they may read the pool's rows */
     decision_log_free(r->decision_log, deadline_ns);
     pool_free(r->server.pool);
     history_free(r->server.history);

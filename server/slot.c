@@ -154,6 +154,12 @@ const struct rows *pool_rows(const struct pool *pool)
     return &pool->rows;
 }
 
+void *pool_memory(const struct pool *pool, size_t *bytes)
+{
+    *bytes = pool->rows.stride * pool->total;
+    return pool->row_memory;
+}
+
 void *pool_row(const struct pool *pool, uint32_t number)
 {
     CHECK(number < pool->total);

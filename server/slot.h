@@ -95,6 +95,8 @@ void pool_give(struct pool *pool, struct txn *const *txns, uint32_t n);
 
 const struct rows *pool_rows(const struct pool *pool);
 void *pool_row(const struct pool *pool, uint32_t number);
+/* All rows, for an engine that reads them where they lie. */
+void *pool_memory(const struct pool *pool, size_t *bytes);
 /* For its only holder: from here on two hold it, and the row of it stays until both have given it back. */
 void txn_share(struct txn *txn);
 /* The slot of this number. */

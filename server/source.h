@@ -27,6 +27,8 @@ struct server {
     struct record_options record;
     /* Ready: every source is. Appends a line a source that is not, saying why. Any thread. */
     bool (*ready)(const struct server *server, struct buf *why);
+    /* What is amiss though it is ready, a line each. Any thread. */
+    void (*notes)(const struct server *server, struct buf *out);
     /* Asks the process to end, as SIGTERM does, with an exit code of 1: for a source that can't go on. Any thread. */
     void (*fail)(const struct server *server, const char *reason);
 };

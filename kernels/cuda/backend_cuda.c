@@ -296,11 +296,11 @@ static int64_t cuda_due(void *context)
 static void cuda_notify(void *context, void (*wake)(void *owner), void *owner)
 {
     struct engine_cuda *e = context;
-    struct error err;
-    struct order order = {.kind = ORDER_NOTIFY, .wake = wake, .owner = owner, .err = &err};
-    CHECK(e->started);
-    if (engine_order(e, &order) == STATUS_OK)
-        atomic_store_explicit(&e->listened, wake != NULL, memory_order_relaxed);
+    (void)pthread_mutex_lock(&e->lock);
+    e->wake_caller = wake;
+    e->wake_owner = owner;
+    (void)pthread_mutex_unlock(&e->lock);
+    atomic_store_explicit(&e->listened, wake != NULL, memory_order_relaxed);
 }
 
 static void cuda_limits_of(void *context, const struct prepared *p, struct backend_limits *out)

@@ -110,14 +110,12 @@ struct figures {
     _Atomic uint64_t batches[BUCKETS_MAX], phase_ns[PHASES];
 };
 
-enum order_kind { ORDER_OPEN, ORDER_PREPARE, ORDER_RELEASE, ORDER_ATTACH, ORDER_NOTIFY };
+enum order_kind { ORDER_OPEN, ORDER_PREPARE, ORDER_RELEASE, ORDER_ATTACH };
 
 struct order {
     enum order_kind kind;
     struct prepared *prepared;
     struct region region;
-    void (*wake)(void *owner);
-    void *owner;
     enum status status;
     struct error *err;
     bool done;
@@ -134,17 +132,17 @@ struct engine_cuda {
     _Atomic uint64_t turn;
     struct wake wake;
     _Atomic bool stopping, listened; /* listened: somebody is woken, and need not poll */
-    pthread_mutex_t lock; /* of order and of the texts */
+    pthread_mutex_t lock; /* of order, of who is woken, and of the texts */
     pthread_cond_t answered;
     struct order *_Atomic order;
+    void (*wake_caller)(void *owner);
+    void *wake_owner;
     char reason[DEVICE_FAULT_MAX]; /* why it is down */
     char name[DEVICE_NAME_MAX];
     char bus[24];
 
     /* The thread's. */
     struct device *device; /* NULL: down */
-    void (*wake_caller)(void *owner);
-    void *wake_owner;
     struct prepared *models;
     struct flight flights[STREAMS_MAX];
     struct region regions[REGIONS_MAX];

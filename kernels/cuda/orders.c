@@ -3,21 +3,23 @@
 #include <errno.h>
 #include <time.h>
 
-enum { PATIENCE_S = 60 };
+/* For the driver to come back; longest where it has much to do. */
+enum { LOAD_S = 60, OTHER_S = 5 };
 
 /* Waits until the order is done, or nobody has taken it for so long; e->lock is held. */
 static bool wait_for(struct engine_cuda *e, const struct order *order)
 {
     struct timespec until;
     (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += PATIENCE_S;
+    time_t patience_s = order->kind == ORDER_OPEN || order->kind == ORDER_PREPARE ? LOAD_S : OTHER_S;
+    until.tv_sec += patience_s;
     while (!order->done) {
         if (pthread_cond_timedwait(&e->answered, &e->lock, &until) != ETIMEDOUT || order->done)
             continue;
         struct order *expected = (struct order *)(uintptr_t)order;
         if (atomic_compare_exchange_strong(&e->order, &expected, NULL))
             return false;
-        until.tv_sec += PATIENCE_S; /* it is being carried out */
+        until.tv_sec += patience_s; /* it is being carried out */
     }
     return true;
 }
@@ -42,10 +44,6 @@ static enum status carry_out(struct engine_cuda *e, const struct order *order)
         return world_add(e, order->prepared, order->err);
     case ORDER_ATTACH:
         return world_attach(e, order->region, order->err);
-    case ORDER_NOTIFY: /* in this thread, so that whoever was woken before may go once the order is done */
-        e->wake_caller = order->wake;
-        e->wake_owner = order->owner;
-        break;
     case ORDER_RELEASE:
         world_remove(e, order->prepared);
         break;

@@ -28,8 +28,10 @@ static void give_back(struct engine_cuda *e, struct place *place, enum status st
 {
     place->status = status;
     atomic_store_explicit(&place->state, PLACE_DONE, memory_order_release); /* with its status, margins and scores */
+    (void)pthread_mutex_lock(&e->lock); /* so that an owner who is told of no more may go */
     if (e->wake_caller)
         e->wake_caller(e->wake_owner);
+    (void)pthread_mutex_unlock(&e->lock);
 }
 
 /* Takes the place from whatever state the callers may still change; false: they have given it up. */

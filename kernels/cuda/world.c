@@ -178,10 +178,9 @@ enum status world_attach(struct engine_cuda *e, struct region region, struct err
     if (e->region_count == REGIONS_MAX)
         return error_set(err, STATUS_LIMIT, "more than %d pieces of memory for rows", REGIONS_MAX);
     region.mapped = NULL;
-    enum status status = e->device ? map_region(e, &region, err) : STATUS_OK; /* a device that is down maps it later */
-    if (status == STATUS_OK)
-        e->regions[e->region_count++] = region;
-    return status;
+    enum status status = e->device ? map_region(e, &region, err) : STATUS_OK;
+    e->regions[e->region_count++] = region; /* a device that is down, or is lost just now, maps it when it is back */
+    return status == STATUS_OK ? status : STATUS_UNSUPPORTED;
 }
 
 /* --- the device -------------------------------------------------------------------------------------------------------- */
@@ -192,7 +191,7 @@ static enum status make_all(struct engine_cuda *e, struct error *err)
     for (uint32_t i = 0; i < (uint32_t)e->with.streams && status == STATUS_OK; i++)
         status = refusal(e, e->table->stream_create(e->device, 1, &e->flights[i].stream), "streams", err);
     for (uint32_t i = 0; i < e->region_count && status == STATUS_OK; i++)
-        status = map_region(e, &e->regions[i], err);
+        (void)map_region(e, &e->regions[i], err); /* without it rows are copied; a device that is no good shows below */
     for (struct prepared *p = e->models; p && status == STATUS_OK; p = p->next)
         status = put_model(e, p, err);
     return status;

@@ -116,6 +116,8 @@ static void take_finished(struct dispatcher *d)
         metrics_observe_ns(d->metrics, METRIC_ENGINE_BATCH, 0, (uint64_t)(work->done_ns - work->sent_ns), 1);
         if (!ok)
             metrics_add(d->metrics, METRIC_ENGINE_FAILURES, 0, 1);
+        if (ok == d->failing[engine])
+            dispatcher_tell(d, engine, ok);
         d->changed = true;
         if (ok)
             take_scores(d, work);
@@ -203,6 +205,19 @@ static int64_t next_look(const struct dispatcher *d, int64_t now_ns)
     return look_ns;
 }
 
+/* An engine with a device says so by a wake, which may have come while nobody slept. */
+static bool has_answers(const struct dispatcher *d, int64_t now_ns)
+{
+    for (uint32_t i = 0; i < d->lane_count; i++) {
+        if (d->lanes[i].with.threaded || d->batcher.engines[i].in_flight == 0)
+            continue;
+        int64_t due_ns = engine_due_ns(d->lanes[i].with.engine);
+        if (due_ns > 0 && due_ns <= now_ns)
+            return true;
+    }
+    return false;
+}
+
 static bool has_work(struct dispatcher *d)
 {
     return atomic_load_explicit(&d->inbox, memory_order_relaxed) || atomic_load_explicit(&d->finished.newest, memory_order_relaxed) ||
@@ -216,7 +231,7 @@ static void sleep_until_work(struct dispatcher *d)
     if (look_ns <= now_ns)
         return;
     wake_prepare(&d->wake);
-    if (has_work(d))
+    if (has_work(d) || has_answers(d, now_ns))
         wake_cancel(&d->wake);
     else
         wake_sleep(&d->wake, look_ns);

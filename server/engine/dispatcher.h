@@ -39,6 +39,7 @@ enum dispatcher_mode { DISPATCHER_AUTO, DISPATCHER_INLINE, DISPATCHER_BATCHED };
 struct dispatcher_options {
     const struct dispatcher_engine *engines; /* [engine_count]; the first may score inline */
     uint32_t engine_count;
+    bool others_optional; /* the engines after the first were found, not asked for: used where batches pay */
     const struct model_info *info;
     struct pool *pool;
     struct metrics *metrics;
@@ -73,5 +74,7 @@ void dispatcher_submit(struct dispatcher *dispatcher, struct ticket *ticket, enu
                        int64_t now_ns);
 /* Calls the ticket's done at that time, without rows. */
 void dispatcher_remind(struct dispatcher *dispatcher, struct ticket *ticket, int64_t at_ns);
+/* A line for each engine whose device is down. */
+void dispatcher_notes(const struct dispatcher *dispatcher, struct buf *out);
 /* From a row's coming back to its answer's being handed over. */
 void dispatcher_replied(struct dispatcher *dispatcher, int64_t ns);

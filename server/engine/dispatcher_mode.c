@@ -11,12 +11,16 @@
 /* What batches must save a row, in nanoseconds: a hand-over and back, with room. */
 static const double PAYS_NS = 60000;
 
-/* What a row of the largest batch costs less than a row alone, as the first engine is now. */
+/* What a row of the largest batch, on the engine that is best at it, costs less than a row alone on the first one, as they are now. */
 static double saved_ns(const struct dispatcher *d)
 {
-    const struct cost *cost = &d->batcher.engines[0].cost;
-    uint32_t most = cost->sizes[cost->count - 1];
-    return cost_mean_ns(cost, 1) - cost_mean_ns(cost, most) / most;
+    double best = INFINITY;
+    for (uint32_t i = 0; i < d->lane_count; i++) {
+        const struct cost *cost = &d->batcher.engines[i].cost;
+        uint32_t most = cost->sizes[cost->count - 1];
+        best = fmin(best, cost_mean_ns(cost, most) / most);
+    }
+    return cost_mean_ns(&d->batcher.engines[0].cost, 1) - best;
 }
 
 static void change(struct dispatcher *d, bool batches, double saved)
@@ -28,7 +32,7 @@ static void change(struct dispatcher *d, bool batches, double saved)
 void dispatcher_mode_choose(struct dispatcher *d)
 {
     double one = cost_mean_ns(&d->batcher.engines[0].cost, 1), saved = saved_ns(d);
-    bool must = d->with.mode == DISPATCHER_BATCHED || !d->synchronous || d->with.engine_count > 1;
+    bool must = d->with.mode == DISPATCHER_BATCHED || !d->synchronous || (d->with.engine_count > 1 && !d->with.others_optional);
     bool may = d->with.mode == DISPATCHER_AUTO && !must;
     /* What a row alone must cost so that batches, which save the same part of it as ever, pay. */
     d->alone_limit_ns = may && saved > 0 ? PAYS_NS * one / saved : (double)INFINITY;

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "model/base/check.h"
 #include "server/engine/dispatcher_private.h"
@@ -9,8 +10,33 @@
 static const int64_t MEASURE_NS = 60000000;  /* an engine */
 static const int64_t REPLY_NS = 200000;      /* until it is known better */
 static const int64_t LET_GO_NS = 2000000000;
+static const double UNMEASURED_NS = 1e6;
+
+enum { MEASURE_TRIES = 20 };
 
 /* --- making and ending ------------------------------------------------------------------------------------------------- */
+
+static void wake_thread(void *wake)
+{
+    wake_now(wake);
+}
+
+/* A device that is lost just now is back in a moment, or is taken to be of middling speed until it is seen to be another. */
+static enum status measure_engine(const struct measure_options *m, struct cost *cost, bool alone, struct error *err)
+{
+    const struct timespec pause = {.tv_nsec = 100000000};
+    struct engine_state state;
+    enum status status = measure_cost(m, cost, err);
+    for (int i = 0; i < MEASURE_TRIES && status == STATUS_UNAVAILABLE && engine_state(m->engine, &state); i++) {
+        (void)nanosleep(&pause, NULL);
+        status = measure_cost(m, cost, err);
+    }
+    if (status != STATUS_UNAVAILABLE || alone)
+        return status;
+    log_warn("engine.not_measured", LOG_TEXT("name", m->engine->backend->name), LOG_TEXT("reason", err->message));
+    cost_init(cost, m->batch_max, UNMEASURED_NS);
+    return STATUS_OK;
+}
 
 static enum status open_engine(struct dispatcher *d, uint32_t i, const struct dispatcher_engine *engine, struct cost *cost, bool measure,
                                struct error *err)
@@ -23,7 +49,7 @@ static enum status open_engine(struct dispatcher *d, uint32_t i, const struct di
     const struct measure_options m = {.engine = engine->engine, .prepared = engine->prepared, .rows = pool_rows(with->pool),
                                       .row_count = with->slots[ROW_CALLER] + with->slots[ROW_STREAM], .batch_max = batch_max,
                                       .margins = with->info->margins, .scores = with->info->scores, .budget_ns = MEASURE_NS};
-    enum status status = measure ? measure_cost(&m, cost, err) : STATUS_OK;
+    enum status status = measure ? measure_engine(&m, cost, with->engine_count == 1, err) : STATUS_OK;
     if (status != STATUS_OK)
         return status;
     batcher_engine(&d->batcher, i, cost, batch_max, works);
@@ -31,6 +57,8 @@ static enum status open_engine(struct dispatcher *d, uint32_t i, const struct di
                                          .batch_max = batch_max, .works = works, .margins = with->info->margins,
                                          .scores = with->info->scores, .threaded = limits.synchronous, .finished = &d->finished};
     d->lane_count = i + 1;
+    if (!limits.synchronous)
+        (void)engine_notify(engine->engine, wake_thread, &d->wake);
     status = lane_init(&d->lanes[i], &options, err);
     log_info("engine.measured", LOG_INT("engine", i), LOG_TEXT("name", engine->engine->backend->name),
              LOG_REAL("row_us", cost_mean_ns(cost, 1) / 1e3), LOG_INT("batch", batch_max),
@@ -107,6 +135,8 @@ static void close_lane(struct dispatcher *d, uint32_t i)
     struct lane *lane = &d->lanes[i];
     const struct route_engine *engine = &d->batcher.engines[i];
     uint32_t busy = lane_stop(lane, LET_GO_NS);
+    if (!lane->with.threaded)
+        (void)engine_notify(lane->with.engine, NULL, NULL);
     if (busy > 0)
         log_warn("engine.stuck", LOG_INT("engine", i), LOG_TEXT("name", lane->with.engine->backend->name), LOG_INT("batches", busy));
     for (uint32_t place = 0; lane->works && place < engine->in_flight_max; place++) {

@@ -53,6 +53,7 @@ struct dispatcher {
     struct ticket *remembered;
     int64_t shown_waiting[ROW_KINDS];
     bool changed, usable;
+    bool failing[ROUTE_ENGINES_MAX]; /* the log says so */
     bool over; /* end_ns has come */
     int64_t published_ns;
     int64_t late_ns; /* when a row that an engine has is late */
@@ -75,5 +76,7 @@ void dispatcher_mode_choose(struct dispatcher *d);
 void dispatcher_mode_reconsider(struct dispatcher *d);
 /* The thread's: what admission goes by, and now and then what a scrape shows. */
 void dispatcher_publish(struct dispatcher *d, int64_t now_ns);
+/* Says in the log that an engine began to fail, or that it is well again. */
+void dispatcher_tell(struct dispatcher *d, uint32_t engine, bool ok);
 /* A collector of metrics.h. */
 void dispatcher_collect(void *dispatcher, struct buf *out);

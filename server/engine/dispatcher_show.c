@@ -1,6 +1,9 @@
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "server/engine/dispatcher_private.h"
+#include "server/log.h"
 
 static const int64_t SHOW_NS = 10000000;
 static const int64_t STALE_NS = 5000000; /* what refuses somebody may be no older */
@@ -91,6 +94,71 @@ static void write_costs(const struct dispatcher *d, struct buf *out, const char 
     }
 }
 
+enum { FIGURES_MAX = 64 };
+
+struct device_figures {
+    struct engine_figure figures[FIGURES_MAX];
+    size_t count;
+};
+
+/* One family of all engines that have it: figures first to end - 1 of each. */
+static void write_family(const struct device_figures *devices, uint32_t engines, size_t first, size_t end, struct buf *out)
+{
+    bool begun = false;
+    for (uint32_t i = 0; i < engines; i++) {
+        for (size_t k = first; k < end && k < devices[i].count; k++) {
+            const struct engine_figure *f = &devices[i].figures[k];
+            char engine[16];
+            (void)snprintf(engine, sizeof engine, "%u", i);
+            const struct metrics_label labels[] = {{"engine", engine}, {f->label, f->label_value}};
+            if (!begun)
+                metrics_write_family(out, f->name, f->type, f->help);
+            begun = true;
+            metrics_write_sample(out, f->name, labels, f->label ? 2 : 1, f->value);
+        }
+    }
+}
+
+/* What engines with a device say of it. */
+static void write_devices(const struct dispatcher *d, struct buf *out)
+{
+    struct device_figures *devices = calloc(d->lane_count, sizeof *devices);
+    const struct device_figures *longest = NULL;
+    for (uint32_t i = 0; devices && i < d->lane_count; i++) {
+        size_t n = engine_figures(d->lanes[i].with.engine, devices[i].figures, FIGURES_MAX);
+        devices[i].count = n < FIGURES_MAX ? n : FIGURES_MAX;
+        longest = !longest || devices[i].count > longest->count ? &devices[i] : longest;
+    }
+    for (size_t first = 0, end; longest && first < longest->count; first = end) {
+        for (end = first + 1; end < longest->count && strcmp(longest->figures[end].name, longest->figures[first].name) == 0;)
+            end++;
+        write_family(devices, d->lane_count, first, end, out);
+    }
+    free(devices);
+}
+
+void dispatcher_notes(const struct dispatcher *d, struct buf *out)
+{
+    struct engine_state state;
+    for (uint32_t i = 0; i < d->lane_count; i++) {
+        if (engine_state(d->lanes[i].with.engine, &state) && !state.up)
+            buf_format(out, "engine %u, %s, is down: %s; the others score\n", i, state.device, state.reason);
+    }
+}
+
+void dispatcher_tell(struct dispatcher *d, uint32_t i, bool ok)
+{
+    const struct engine *engine = d->lanes[i].with.engine;
+    struct engine_state state = {.up = true};
+    (void)engine_state(engine, &state);
+    d->failing[i] = !ok;
+    if (ok)
+        log_info("engine.up", LOG_INT("engine", i), LOG_TEXT("name", engine->backend->name), LOG_TEXT("device", state.device));
+    else
+        log_warn("engine.down", LOG_INT("engine", i), LOG_TEXT("name", engine->backend->name), LOG_TEXT("device", state.device),
+                 LOG_TEXT("reason", state.reason));
+}
+
 void dispatcher_collect(void *dispatcher, struct buf *out)
 {
     const struct dispatcher *d = dispatcher;
@@ -105,4 +173,5 @@ void dispatcher_collect(void *dispatcher, struct buf *out)
     }
     metrics_write_family(out, "assay_engine_batched", "gauge", "1: rows go through the batcher; 0: the thread that received them scores them.");
     metrics_write_sample(out, "assay_engine_batched", NULL, 0, dispatcher_batches(d));
+    write_devices(d, out);
 }

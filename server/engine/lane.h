@@ -7,8 +7,8 @@
 #include <pthread.h>
 
 #include "model/backend.h"
+#include "model/base/wake.h"
 #include "server/engine/queue.h"
-#include "server/engine/wake.h"
 
 struct lane;
 

@@ -14,6 +14,7 @@ unsigned health_answer(struct http *http, enum http_route route, struct buf *out
             return 503;
         buf_clear(out);
         buf_string(out, "ready\n");
+        http->server->notes(http->server, out);
         return 200;
     default:
         buf_string(out, "ok\n");

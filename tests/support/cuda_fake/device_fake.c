@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "model/base/check.h"
 #include "model/base/clock.h"
@@ -54,12 +55,14 @@ struct device {
     struct item queue[QUEUE_MAX];
     uint32_t queued;
     uint64_t next, random;
+    int64_t losses; /* before it was opened */
     void *blocks[BLOCKS_MAX];
     struct device_stream streams[STREAMS];
     uint32_t stream_count;
 };
 
-static int64_t began_ns; /* of the losses by the clock */
+static const char *begin_file;
+static _Atomic int64_t began_ns; /* of the losses by the clock; 0: not yet */
 
 /* --- options and faults ------------------------------------------------------------------------------------------------ */
 
@@ -70,7 +73,8 @@ enum status fake_configure(const char *options, struct error *err)
         double *value;
     } known[] = {{"devices", &with.devices}, {"fixed_us", &with.fixed_us}, {"row_us", &with.row_us}, {"jitter", &with.jitter},
                  {"seed", &with.seed}, {"lose_every_ms", &with.lose_every_ms}, {"lose_ms", &with.lose_ms}};
-    began_ns = clock_monotonic_ns();
+    begin_file = getenv("ASSAY_FAKE_CUDA_BEGIN");
+    began_ns = begin_file ? 0 : clock_monotonic_ns();
     for (const char *at = options; *at;) {
         size_t len = strcspn(at, ","), name = strcspn(at, "=,"), i = 0;
         while (i < sizeof known / sizeof known[0] && (strlen(known[i].name) != name || memcmp(known[i].name, at, name) != 0))
@@ -109,16 +113,31 @@ struct fake_counts fake_counts(uint32_t device)
     return counts;
 }
 
-static bool lost_by_clock(void)
+/* How long the clock of losses has run. */
+static int64_t since_begin_ns(void)
 {
-    int64_t every_ns = (int64_t)(with.lose_every_ms * 1e6), since_ns = clock_monotonic_ns() - began_ns;
+    if (began_ns == 0 && access(begin_file, F_OK) == 0)
+        began_ns = clock_monotonic_ns();
+    return began_ns == 0 ? 0 : clock_monotonic_ns() - began_ns;
+}
+
+/* Losses by the clock so far. */
+static int64_t losses(void)
+{
+    int64_t every_ns = (int64_t)(with.lose_every_ms * 1e6);
+    return every_ns > 0 ? since_begin_ns() / every_ns : 0;
+}
+
+static bool away_by_clock(void)
+{
+    int64_t every_ns = (int64_t)(with.lose_every_ms * 1e6), since_ns = every_ns > 0 ? since_begin_ns() : 0;
     return every_ns > 0 && since_ns >= every_ns && since_ns % every_ns < (int64_t)(with.lose_ms * 1e6);
 }
 
 /* Is the device there? Its lock is held. */
 static bool is_well(struct device *d, const char *call)
 {
-    if (d->ground->lost || lost_by_clock())
+    if (d->ground->lost || losses() > d->losses)
         d->sticky = true;
     if (!d->sticky)
         return true;
@@ -235,11 +254,12 @@ static enum status fake_open(uint32_t number, struct device **out, struct error 
     d->ground = g;
     d->number = number;
     d->random = (uint64_t)with.seed + number;
+    d->losses = losses();
     d->facts = (struct device_facts){.major = 9, .processors = 132, .block_shared_max = 227 << 10, .processor_shared = 228 << 10,
                                      .memory_bytes = 1ull << 36, .node = -1};
     (void)snprintf(d->facts.name, sizeof d->facts.name, "fake GPU");
     (void)pthread_mutex_lock(&g->lock);
-    bool there = !g->absent && !lost_by_clock();
+    bool there = !g->absent && !away_by_clock();
     if (there) {
         g->lost = false; /* opening heals what was lost */
         g->counts.opened++;

@@ -5,7 +5,8 @@
  *     copy: fixed_us / 4 + bytes at 50 GB/s     kernel: fixed_us + row_us * rows, times (1 + jitter * u), u uniform in 0..1
  *
  * Kernels are computed by stand_in.h, to the bit. Faults come by the clock (lose_every_ms: every device fails whatever it is
- * asked, and can't be opened again for lose_ms), or when a test says so. Memory is the host's, and is freed when its
+ * asked from then on, and can't be opened again for lose_ms; the clock
+ * runs from the start, or once the file ASSAY_FAKE_CUDA_BEGIN is there), or when a test says so. Memory is the host's, and is freed when its
  * device is closed, so that a sanitizer sees a use after that.
  *
  * Options, comma-separated: devices (0: there is no driver), fixed_us, row_us, jitter, seed, lose_every_ms, lose_ms.
