@@ -147,10 +147,16 @@ static enum status read_override(struct settings *settings, const char *override
     return settings_assign(settings, &a, err);
 }
 
+/* Is this property set, and to more than nothing? */
+static bool kafka_says(const struct settings *s, const char *name)
+{
+    const char *value = settings_kafka(s, name);
+    return value && value[strspn(value, " ,")] != '\0';
+}
+
 static enum status check_together(const struct settings *s, struct error *err)
 {
-    bool brokers = settings_kafka(s, "bootstrap.servers") || settings_kafka(s, "metadata.broker.list") ||
-                   settings_kafka(s, "test.mock.num.brokers");
+    bool brokers = kafka_says(s, "bootstrap.servers") || kafka_says(s, "metadata.broker.list") || kafka_says(s, "test.mock.num.brokers");
     if (!s->http_listen[0] && !s->stream_input[0])
         return error_set(err, STATUS_INVALID, "neither http.listen nor stream.input is set: nothing would come in");
     if (s->stream_input[0] && !s->stream_output[0])

@@ -280,7 +280,7 @@ static const char examples[] =
     "  assay load --arrivals bursty --rate 2000 --burst 10 --timeline load.csv --svg load.svg http://scorer:8080\n"
     "  assay load --search --slo-ms 5 --duration 10 --warmup 1 --rate 1000\n"
     "  assay load --scenario server --rate 20000 --slo-ms 2 --duration 600\n"
-    "  assay load --kafka localhost:9092 --topic transactions --output scores --rate 1000";
+    "  assay load --kafka localhost:9092 --topic transactions --output results --rate 1000";
 
 int cmd_load(const struct parts *parts, int argc, char **argv)
 {

@@ -22,7 +22,7 @@
 enum { DEMO_PARTITIONS = 4, DEMO_KNOWN = 1 << 22, DEMO_ALERTS = 6 };
 
 #define DEMO_INPUT "transactions"
-#define DEMO_OUTPUT "scores"
+#define DEMO_OUTPUT "results"
 #define DEMO_DEAD_LETTER "dead-letters"
 
 struct demo_broker;

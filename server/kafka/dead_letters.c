@@ -15,7 +15,7 @@
 #include "server/kafka/source_kafka.h"
 #include "server/kafka/walk.h"
 
-enum { HEADERS_MAX = 64, TEXT_MAX = 512, QUEUE_FULL_WAIT_MS = 10, FLUSH_MS = 60000 };
+enum { HEADERS_MAX = 64, TEXT_MAX = 512, QUEUE_FULL_WAIT_MS = 10, FLUSH_MS = 60000, CONTACT_MS = 5000 };
 
 /* The message as a letter, with the space that its texts need. */
 struct reading {
@@ -68,7 +68,17 @@ static void read_letter(struct reading *r, const rd_kafka_message_t *message)
     l->masked = has(l, HEADER_MASKED);
 }
 
-static enum status open_consumer(const struct settings *settings, rd_kafka_t **out, struct error *err)
+/* Why a broker can't be reached; the last one counts. */
+static void on_error(rd_kafka_t *consumer, int code, const char *text, void *why)
+{
+    (void)consumer;
+    struct error *err = why;
+    if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+        (void)snprintf(err->message, sizeof err->message, "%s", text);
+}
+
+/* why: borrowed until the consumer is destroyed. */
+static enum status open_consumer(const struct settings *settings, struct error *why, rd_kafka_t **out, struct error *err)
 {
     rd_kafka_conf_t *conf = NULL;
     if (!settings->stream_dead_letter[0])
@@ -77,6 +87,8 @@ static enum status open_consumer(const struct settings *settings, rd_kafka_t **o
     if (status != STATUS_OK)
         return status;
     (void)rd_kafka_conf_set(conf, "enable.partition.eof", "true", NULL, 0);
+    rd_kafka_conf_set_opaque(conf, why);
+    rd_kafka_conf_set_error_cb(conf, on_error);
     return client_create(RD_KAFKA_CONSUMER, conf, out, err);
 }
 
@@ -97,11 +109,20 @@ static enum status walk_letters(const struct settings *settings, const struct le
                                 struct error *err)
 {
     rd_kafka_t *consumer = NULL;
-    const struct walk_range walk = {.topic = settings->stream_dead_letter, .partition = range->partition, .offset = range->offset};
-    enum status status = open_consumer(settings, &consumer, err);
+    const struct walk_range walk = {.topic = settings->stream_dead_letter, .partition = range->partition, .offset = range->offset,
+                                    .contact_ms = CONTACT_MS};
+    struct error why = {""};
+    enum status status = open_consumer(settings, &why, &consumer, err);
     if (status != STATUS_OK)
         return status;
     status = walk_topic(consumer, &walk, visit, owner, err);
+    if (status == STATUS_UNAVAILABLE) {
+        rd_kafka_message_t *news = rd_kafka_consumer_poll(consumer, 0); /* brings on_error */
+        if (news)
+            rd_kafka_message_destroy(news);
+        if (why.message[0])
+            status = error_set(err, status, "no broker answered: %s", why.message);
+    }
     rd_kafka_destroy(consumer);
     return status;
 }

@@ -45,10 +45,10 @@ static enum status begin(struct walk *w, struct error *err)
     const struct rd_kafka_metadata *metadata = NULL;
     if (!handle)
         return error_set(err, STATUS_INVALID, "topic %s: %s", w->range->topic, rd_kafka_err2str(rd_kafka_last_error()));
-    rd_kafka_resp_err_t code = rd_kafka_metadata(w->consumer, 0, handle, &metadata, TIMEOUT_MS);
+    rd_kafka_resp_err_t code = rd_kafka_metadata(w->consumer, 0, handle, &metadata, w->range->contact_ms);
     rd_kafka_topic_destroy(handle);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return error_set(err, STATUS_UNAVAILABLE, "no broker answers: %s", rd_kafka_err2str(code));
+        return error_set(err, STATUS_UNAVAILABLE, "no broker answered in %d s: %s", w->range->contact_ms / 1000, rd_kafka_err2str(code));
     enum status status = find_ends(w, &metadata->topics[0], err);
     rd_kafka_metadata_destroy(metadata);
     if (status == STATUS_OK)

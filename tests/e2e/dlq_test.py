@@ -75,6 +75,13 @@ def test_a_topic_that_is_not_there_is_said(mock):
     assert result.code == 1 and "stream.dead_letter is not set" in result.err, result
 
 
+def test_brokers_that_do_not_answer_are_said(tmp_path):
+    settings = ["--set", f"bundle={CARD_FRAUD}", "--set", "stream.input=a", "--set", "stream.output=b", "--set", "stream.dead_letter=c",
+                "--set", "kafka.bootstrap.servers=127.0.0.1:1"]
+    result = run("dlq", "list", *settings)
+    assert result.code == 1 and "no broker answered" in result.err and "127.0.0.1:1" in result.err and "refused" in result.err, result
+
+
 def test_replay_sends_back_what_was_and_it_is_scored_once_the_cause_is_mended(mock, tmp_path):
     topics, good = Topics(mock, partitions=2), lines_of(50, seed=32)
     topics.send_records(tmp_path, [{"key": json.loads(line)["customer_id"], "value": line.rstrip("\n").replace('"amount"', '"sum"'),

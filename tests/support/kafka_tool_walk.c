@@ -19,7 +19,7 @@ void kafka_tool_walk(const char *broker, const char *topic, void (*each)(void *o
     const char *const properties[] = {"group.id=kafka_tool", "enable.auto.commit=false", "enable.partition.eof=true",
                                       "isolation.level=read_committed", "fetch.wait.max.ms=10"};
     rd_kafka_t *client = kafka_tool_client(RD_KAFKA_CONSUMER, broker, properties, sizeof properties / sizeof properties[0]);
-    const struct walk_range range = {.topic = topic, .partition = -1, .offset = -1};
+    const struct walk_range range = {.topic = topic, .partition = -1, .offset = -1, .contact_ms = 60000};
     struct visitor visitor = {.each = each, .owner = owner};
     struct error err = {""};
     if (walk_topic(client, &range, visit, &visitor, &err) != STATUS_OK)

@@ -230,6 +230,8 @@ static const struct slip {
     {"stream: {input: a, output: b}\n", NULL,
      "stream.input is set, so stream.dead_letter is needed: the topic for records that can't be scored"},
     {"stream: {input: a, output: b, dead_letter: c}\n", NULL, "stream.input is set, so kafka.bootstrap.servers is needed: host:port,…"},
+    {"stream: {input: a, output: b, dead_letter: c}\nkafka.bootstrap.servers: \" \"\n", NULL,
+     "stream.input is set, so kafka.bootstrap.servers is needed: host:port,…"},
     {"decision_log.topic: a\n", NULL, "decision_log.topic is set, so kafka.bootstrap.servers is needed: host:port,…"},
     {"stream: {input: a, output: a, dead_letter: c}\nkafka.bootstrap.servers: x\n", NULL,
      "stream.output is the same topic as stream.input: the server would read what it writes"},
