@@ -13,9 +13,7 @@ KERNELS = sorted((SOURCE / "kernels/cuda").glob("*.cu"))
 ARCHITECTURES = ["sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"]
 REGISTERS_MOST = 128  # of a thread: with more, a block of 512 threads can't have company on a processor
 
-if not (BUILD / "libassay-cuda.so").is_file():
-    print("SKIPPED what the CUDA compiler makes of the kernels: this build has no libassay-cuda.so (./dev setup --cuda)")
-    pytest.skip("no libassay-cuda.so", allow_module_level=True)
+pytestmark = pytest.mark.skipif(not (BUILD / "libassay-cuda.so").is_file(), reason="this build has no libassay-cuda.so (./dev setup --cuda)")
 
 
 def compiled(source):
