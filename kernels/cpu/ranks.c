@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/cpu/limits.h"
 #include "kernels/cpu/memory.h"
 #include "kernels/cpu/preorder.h"
 #include "model/base/check.h"
@@ -82,36 +83,31 @@ static enum status collect(struct ranks *ranks, uint32_t *nodes)
     return status;
 }
 
-static int compare_entries(const void *a, const void *b)
+/* All limits by input and value, with the number of their entry; [used], owned by the caller. NULL: out of memory. */
+static struct limit *sorted_limits(const struct ranks_lookup *lookup)
 {
-    const struct entry *x = *(struct entry *const *)a, *y = *(struct entry *const *)b;
-    if (x->input != y->input)
-        return x->input < y->input ? -1 : 1;
-    return (x->limit > y->limit) - (x->limit < y->limit);
-}
-
-/* All entries by input and limit; [used], owned by the caller. */
-static struct entry **sorted_entries(const struct ranks_lookup *lookup)
-{
-    struct entry **sorted = malloc((lookup->used + 1) * sizeof(struct entry *));
+    struct limit *sorted = malloc((lookup->used + 1) * sizeof *sorted);
     size_t n = 0;
     for (size_t i = 0; sorted && i < lookup->size; i++) {
-        if (lookup->entries[i].input)
-            sorted[n++] = &lookup->entries[i];
+        const struct entry *entry = &lookup->entries[i];
+        if (entry->input)
+            sorted[n++] = (struct limit){.value = entry->limit, .input = entry->input - 1, .entry = (uint32_t)i};
     }
-    if (sorted)
-        qsort(sorted, n, sizeof *sorted, compare_entries);
+    if (sorted && limits_sort(sorted, n) != STATUS_OK) {
+        free(sorted);
+        return NULL;
+    }
     return sorted;
 }
 
 /* Numbers the limits of each input and its columns; counts columns and room for limits. */
-static void number_columns(struct ranks *ranks, struct entry **sorted)
+static void number_columns(struct ranks *ranks, const struct limit *sorted)
 {
     struct ranks_lookup *lookup = ranks->lookup;
     for (size_t i = 0; i < lookup->used;) {
-        uint32_t input = sorted[i]->input - 1, order = 0;
-        for (; i < lookup->used && sorted[i]->input == input + 1; i++)
-            sorted[i]->order = order++;
+        uint32_t input = sorted[i].input, order = 0;
+        for (; i < lookup->used && sorted[i].input == input; i++)
+            lookup->entries[sorted[i].entry].order = order++;
         lookup->first_column[input] = ranks->count;
         for (uint32_t left = order; left > 0;) {
             uint32_t own = left < RANKS_PER_COLUMN ? left : RANKS_PER_COLUMN;
@@ -131,16 +127,16 @@ static void put(struct ranks *ranks, void *array, size_t at, int64_t key)
 }
 
 /* Fills one column from sorted[0 ..] and returns how many limits it took: those of one input, 255 at most. */
-static uint32_t fill_column(struct ranks *ranks, uint32_t column, uint32_t first, struct entry **sorted, size_t left)
+static uint32_t fill_column(struct ranks *ranks, uint32_t column, uint32_t first, const struct limit *sorted, size_t left)
 {
     int64_t highest = ranks->inputs->forest->input_type == NUMBER_F32 ? INT32_MAX : INT64_MAX;
     uint32_t own = 0;
-    ranks->input[column] = sorted[0]->input - 1;
+    ranks->input[column] = sorted[0].input;
     ranks->first[column] = first;
-    for (; own < RANKS_PER_COLUMN && own < left && sorted[own]->input == sorted[0]->input; own++) {
-        put(ranks, ranks->limits, first + own, sorted[own]->limit);
+    for (; own < RANKS_PER_COLUMN && own < left && sorted[own].input == sorted[0].input; own++) {
+        put(ranks, ranks->limits, first + own, sorted[own].value);
         if (own % 16 == 15)
-            put(ranks, ranks->pivots, (size_t)column * 16 + own / 16, sorted[own]->limit);
+            put(ranks, ranks->pivots, (size_t)column * 16 + own / 16, sorted[own].value);
     }
     for (uint32_t p = own / 16; p < 16; p++)
         put(ranks, ranks->pivots, (size_t)column * 16 + p, highest);
@@ -149,7 +145,7 @@ static uint32_t fill_column(struct ranks *ranks, uint32_t column, uint32_t first
     return own;
 }
 
-static void fill_columns(struct ranks *ranks, struct entry **sorted)
+static void fill_columns(struct ranks *ranks, const struct limit *sorted)
 {
     uint32_t first = 0;
     size_t at = 0;
@@ -163,7 +159,7 @@ static void fill_columns(struct ranks *ranks, struct entry **sorted)
 static enum status number_and_fill(struct ranks *ranks)
 {
     size_t key_bytes = number_type_bytes(ranks->inputs->forest->input_type);
-    struct entry **sorted = sorted_entries(ranks->lookup);
+    struct limit *sorted = sorted_limits(ranks->lookup);
     ranks->lookup->first_column = calloc(ranks->inputs->count + 1, sizeof *ranks->lookup->first_column);
     if (!sorted || !ranks->lookup->first_column) {
         free(sorted);
