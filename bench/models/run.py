@@ -32,7 +32,7 @@ def make_environment(wanted):
         subprocess.run([sys.executable, "-m", "venv", HOME / "venv"], check=True)
     missing = {}
     for packages in wanted:
-        marker = HOME / "venv" / ("installed-" + packages[-1].split("=")[0])
+        marker = HOME / "venv" / "-".join(["installed"] + [package.split("=")[0] for package in packages])
         if marker.exists():
             continue
         print("installing", *packages, flush=True)
