@@ -1,4 +1,5 @@
 /* What looks at several columns of a row together: Softmax, norms, sums. */
+#include <float.h>
 #include <string.h>
 
 #include "model/import/onnx_network.h"
@@ -65,16 +66,21 @@ static bool take_axis(struct onnx_network *n, const struct onnx_node *node, int6
 }
 
 /* Before opset 13 the axis meant all from there on. */
-static bool softmax(struct onnx_network *n, const struct onnx_node *node, const struct onnx_operator *self)
+static bool softmax_axes(struct onnx_network *n, const struct onnx_node *node, bool *taken)
 {
-    (void)self;
-    bool taken[ONNX_RANK_MAX] = {false};
     bool old = n->g->opset < 13;
     if (!take_axis(n, node, onnx_whole_or(n->g, node, "axis", old ? 1 : -1), taken))
         return false;
     for (uint32_t i = 1; old && i < ONNX_RANK_MAX; i++)
         taken[i] |= taken[i - 1];
-    return along(n, node, taken, (struct network_op){.kind = NETWORK_SOFTMAX});
+    return true;
+}
+
+static bool softmax(struct onnx_network *n, const struct onnx_node *node, const struct onnx_operator *self)
+{
+    (void)self;
+    bool taken[ONNX_RANK_MAX] = {false};
+    return softmax_axes(n, node, taken) && along(n, node, taken, (struct network_op){.kind = NETWORK_SOFTMAX});
 }
 
 static bool normalizer(struct onnx_network *n, const struct onnx_node *node, const struct onnx_operator *self)
@@ -113,31 +119,117 @@ static bool read_axes(struct onnx_network *n, const struct onnx_node *node, bool
     return done;
 }
 
-static bool reduce(struct onnx_network *n, const struct onnx_node *node, const struct onnx_operator *self)
+/* A Reduce... under way. */
+struct reduction {
+    struct grouping g;
+    bool taken[ONNX_RANK_MAX];
+    uint32_t wire; /* the columns in the grouped order */
+};
+
+static bool begin_reduction(struct onnx_network *n, const struct onnx_node *node, struct reduction *r)
 {
     const struct onnx_term *x = onnx_columns_of(n, node, 0);
-    bool taken[ONNX_RANK_MAX] = {false}, keep = onnx_whole_or(n->g, node, "keepdims", 1) != 0;
-    if (!x || !read_axes(n, node, taken))
+    *r = (struct reduction){.wire = 0};
+    if (!x || !read_axes(n, node, r->taken))
         return false;
-    struct grouping g = group(x, taken);
-    uint32_t wire = onnx_view_wire(n, node, x, &g.there);
-    if (wire == 0)
-        return onnx_no_room(n, node);
-    wire = network_builder_op(&n->builder, (struct network_op){.kind = NETWORK_REDUCE,
-                                                               .reduce = (uint8_t)self->code,
-                                                               .inputs = {wire},
-                                                               .width = g.groups,
-                                                               .groups = g.groups});
+    r->g = group(x, r->taken);
+    r->wire = onnx_view_wire(n, node, x, &r->g.there);
+    return r->wire > 0 || onnx_no_room(n, node);
+}
+
+/* wire: one column a group. */
+static bool give_reduced(struct onnx_network *n, const struct onnx_node *node, const struct reduction *r, uint32_t wire)
+{
+    const struct onnx_term *x = onnx_columns_of(n, node, 0);
+    bool keep = onnx_whole_or(n->g, node, "keepdims", 1) != 0;
     struct onnx_term out = {.held = ONNX_COLUMNS, .type = x->type};
     for (uint32_t i = 0; i < x->rank; i++) {
-        if (keep || !taken[i])
-            out.dims[out.rank++] = taken[i] ? 1 : x->dims[i];
+        if (keep || !r->taken[i])
+            out.dims[out.rank++] = r->taken[i] ? 1 : x->dims[i];
     }
     return onnx_give_like(n, node, &out, wire);
 }
 
+/* One column a group out of columns in the grouped order; 0 of 0. */
+static uint32_t reduced(struct onnx_network *n, const struct grouping *g, enum network_reduce by, uint32_t wire)
+{
+    struct network_op op = {
+        .kind = NETWORK_REDUCE, .reduce = (uint8_t)by, .inputs = {wire}, .width = g->groups, .groups = g->groups};
+    return wire ? network_builder_op(&n->builder, op) : 0;
+}
+
+static uint32_t mapped(struct onnx_network *n, uint32_t wire, enum network_function function)
+{
+    return wire ? network_builder_map(&n->builder, wire, function, 0, 0) : 0;
+}
+
+static bool reduce(struct onnx_network *n, const struct onnx_node *node, const struct onnx_operator *self)
+{
+    struct reduction r;
+    return begin_reduction(n, node, &r) && give_reduced(n, node, &r, reduced(n, &r.g, (enum network_reduce)self->code, r.wire));
+}
+
+static bool reduce_squares(struct onnx_network *n, const struct onnx_node *node, const struct onnx_operator *self)
+{
+    struct reduction r;
+    return begin_reduction(n, node, &r) &&
+           give_reduced(n, node, &r, reduced(n, &r.g, (enum network_reduce)self->code, mapped(n, r.wire, NETWORK_FN_SQUARE)));
+}
+
+/* --- logarithms of sums of exponentials ------------------------------------------------------------------------------- */
+
+/* A column a group, repeated for each of the group's columns. */
+static uint32_t spread(struct onnx_network *n, const struct onnx_node *node, const struct grouping *g, uint32_t wire)
+{
+    struct onnx_term term = {.held = ONNX_COLUMNS, .rank = 2, .dims = {ONNX_BATCH, g->groups}, .wire = wire};
+    struct onnx_view view = {.rank = 2, .dims = {g->groups, g->size}, .strides = {1, 0}};
+    return wire ? onnx_view_wire(n, node, &term, &view) : 0;
+}
+
+/* log(sum exp(x)) = m + log(sum exp(x - m)), m the group's largest number, brought among the finite ones, so that infinite x
+ * come out as they should: no exponential is too large then. Leaves x - m, and what is to be added to m. */
+static uint32_t log_sum_exp(struct onnx_network *n, const struct onnx_node *node, const struct grouping *g, uint32_t wire,
+                            uint32_t *largest, uint32_t *less)
+{
+    uint32_t top = reduced(n, g, NETWORK_MAX, wire);
+    *largest = top ? network_builder_map(&n->builder, top, NETWORK_FN_CLIP, -FLT_MAX, FLT_MAX) : 0;
+    uint32_t tops = spread(n, node, g, *largest);
+    *less = tops ? network_builder_pair(&n->builder, wire, tops, NETWORK_FN_SUB) : 0;
+    return mapped(n, reduced(n, g, NETWORK_SUM, mapped(n, *less, NETWORK_FN_EXP)), NETWORK_FN_LOG);
+}
+
+static bool reduce_log_sum_exp(struct onnx_network *n, const struct onnx_node *node, const struct onnx_operator *self)
+{
+    (void)self;
+    struct reduction r;
+    uint32_t largest, less;
+    if (!begin_reduction(n, node, &r))
+        return false;
+    uint32_t wire = log_sum_exp(n, node, &r.g, r.wire, &largest, &less);
+    return give_reduced(n, node, &r, wire ? network_builder_pair(&n->builder, wire, largest, NETWORK_FN_ADD) : 0);
+}
+
+static bool log_softmax(struct onnx_network *n, const struct onnx_node *node, const struct onnx_operator *self)
+{
+    (void)self;
+    bool taken[ONNX_RANK_MAX] = {false};
+    uint32_t largest, less;
+    if (!softmax_axes(n, node, taken))
+        return false;
+    struct onnx_term out = *onnx_columns_of(n, node, 0);
+    struct grouping g = group(&out, taken);
+    uint32_t wire = onnx_view_wire(n, node, &out, &g.there);
+    wire = spread(n, node, &g, wire ? log_sum_exp(n, node, &g, wire, &largest, &less) : 0);
+    out.wire = wire ? network_builder_pair(&n->builder, less, wire, NETWORK_FN_SUB) : 0;
+    if (out.wire == 0)
+        return onnx_no_room(n, node);
+    out.is_pair = g.groups == 1 && g.size == 2;
+    return onnx_give_like(n, node, &out, onnx_view_wire(n, node, &out, &g.back));
+}
+
 const struct onnx_operator onnx_group_operators[] = {
     {"", "Softmax", softmax, 0, 0},
+    {"", "LogSoftmax", log_softmax, 0, 0},
     {"", "LpNormalization", lp_normalization, 0, 0},
     {"ai.onnx.ml", "Normalizer", normalizer, 0, 0},
     {"", "ReduceSum", reduce, NETWORK_SUM, 0},
@@ -146,5 +238,7 @@ const struct onnx_operator onnx_group_operators[] = {
     {"", "ReduceMin", reduce, NETWORK_MIN, 0},
     {"", "ReduceL1", reduce, NETWORK_L1, 0},
     {"", "ReduceL2", reduce, NETWORK_L2, 0},
+    {"", "ReduceSumSquare", reduce_squares, NETWORK_SUM, 0},
+    {"", "ReduceLogSumExp", reduce_log_sum_exp, 0, 0},
     {NULL, NULL, NULL, 0, 0},
 };

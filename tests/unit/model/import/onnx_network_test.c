@@ -214,6 +214,40 @@ static void softmax_of_two_classes(void **state)
     imported_free(&m);
 }
 
+/* Of numbers whose exponentials no float holds, and of infinite ones. */
+static void logarithms_of_sums(void **state)
+{
+    (void)state;
+    struct buf graph = graph_of(3), sum = onnx_node_of("", "ReduceLogSumExp", "x", "m");
+    struct buf both_of = onnx_node_of("", "Concat", "s m", "y");
+    onnx_put_wholes(&sum, "axes", 1, DIMS(1));
+    onnx_put_whole(&both_of, "axis", 1);
+    put_op(&graph, "LogSoftmax", "x", "s");
+    put(&graph, 1, sum);
+    put(&graph, 1, both_of);
+    struct imported m = load(graph);
+    double got[4], both = log(2);
+    imported_score(&m, ROW(1000, -1000, 1000), NULL, got);
+    assert_true(fabs(got[0] + both) < 1e-7 && fabs(got[1] + 2000 + both) < 1e-4 && got[2] == got[0]);
+    assert_true(fabs(got[3] - 1000 - both) < 1e-4);
+    imported_score(&m, ROW((double)-INFINITY, 3, (double)-INFINITY), NULL, got);
+    assert_true(got[0] == (double)-INFINITY && got[1] == 0 && got[3] == 3);
+    imported_score(&m, ROW((double)-INFINITY, (double)-INFINITY, (double)-INFINITY), NULL, got);
+    assert_true(got[3] == (double)-INFINITY);
+    imported_score(&m, ROW(1, (double)NAN, 2), NULL, got);
+    assert_true(isnan(got[0]) && isnan(got[3]));
+    imported_free(&m);
+}
+
+static void squares(void **state)
+{
+    (void)state;
+    struct buf graph = graph_of(3), node = onnx_node_of("", "ReduceSumSquare", "x", "y");
+    onnx_put_wholes(&node, "axes", 1, DIMS(1));
+    put(&graph, 1, node);
+    gives(graph, ROW(3, -4, 0.5), 1, ROW(25.25));
+}
+
 /* --- columns ---------------------------------------------------------------------------------------------------------- */
 
 static void broadcasting(void **state)
@@ -412,6 +446,8 @@ int main(void)
         cmocka_unit_test(layer_normalization),
         cmocka_unit_test(embedding),
         cmocka_unit_test(softmax_of_two_classes),
+        cmocka_unit_test(logarithms_of_sums),
+        cmocka_unit_test(squares),
         cmocka_unit_test(broadcasting),
         cmocka_unit_test(moves_columns),
         cmocka_unit_test(computed_shapes),
