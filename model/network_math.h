@@ -111,12 +111,6 @@ NETWORK_INLINE float network_exp_slope(float r)
     return fmaf(p, r, 1.0f);
 }
 
-/* x e^r */
-NETWORK_INLINE float network_times_exp(float x, float r)
-{
-    return fmaf(x, network_exp_slope(r) * r, x);
-}
-
 /* x * 2^n. In two steps, the first of them exact: a result among the denormals is rounded once. */
 NETWORK_INLINE float network_scale(float x, uint32_t n)
 {
@@ -206,13 +200,13 @@ NETWORK_INLINE float network_softplus(float x)
 
 /* --- sigmoid and tanh ------------------------------------------------------------------------------------------------- */
 
-/* over / (1 + e) for e of 0 .. 1; what the sum and the quotient lost in rounding is put back. */
-NETWORK_INLINE float network_share(float over, float e)
+/* (over + over_lost) / (1 + e) for e of 0 .. 1; what the sum and the quotient lost in rounding is put back. */
+NETWORK_INLINE float network_share(float over, float over_lost, float e)
 {
     float sum = 1.0f + e, lost = e - (sum - 1.0f);
     float inverse = 1.0f / sum;
     float share = over * inverse;
-    float left = fmaf(-share, lost, fmaf(-share, sum, over));
+    float left = fmaf(-share, lost, fmaf(-share, sum, over)) + over_lost;
     return fmaf(left, inverse, share);
 }
 
@@ -220,7 +214,7 @@ NETWORK_INLINE float network_share(float over, float e)
 NETWORK_INLINE float network_sigmoid(float x)
 {
     float e = network_exp(-network_abs(x));
-    return network_share(x < 0.0f ? e : 1.0f, e);
+    return network_share(x < 0.0f ? e : 1.0f, 0.0f, e);
 }
 
 NETWORK_INLINE float network_tanh(float x)
@@ -286,7 +280,8 @@ NETWORK_INLINE float network_gelu(float x)
     float a = network_at_most(network_abs(x), 15.0f), square_lost = fmaf(a, a, -(a * a));
     struct network_reduced k = network_reduce(-0.5f * (a * a), -0.5f * square_lost);
     float tail_lost, tail = network_tail(a, &tail_lost);
-    float scaled = tail + fmaf(tail, network_exp_slope(k.r) * k.r, tail_lost); /* tail e^r */
+    float grown = network_exp_slope(k.r) * k.r; /* e^r - 1 */
+    float scaled = tail + fmaf(tail, grown, fmaf(tail_lost, grown, tail_lost)); /* tail e^r */
     float outer = network_at_least(x, 0.0f) - network_scale(scaled, k.n);
     return a < 0.95f ? middle : outer;
 }
@@ -305,8 +300,10 @@ NETWORK_INLINE float network_gelu_tanh(float x)
     float factor_low = ((c1 - (factor - back)) + (term - back)) + (term_low + c1_low);
     float u = a * factor, u_low = fmaf(a, factor, -u) + a * factor_low;
     struct network_reduced k = network_reduce_any(-u, -u_low);
-    float e = network_scale(network_times_exp(1.0f, k.r), k.n);
-    float below = network_scale(network_times_exp(bounded, k.r), k.n);
-    float y = network_share(x > 0.0f ? bounded : below, e);
+    float grown = network_exp_slope(k.r) * k.r, below = fmaf(bounded, grown, bounded); /* bounded e^r, and what it lost */
+    float below_lost = fmaf(bounded, grown, bounded - below);
+    float e = network_scale(1.0f + grown, k.n);
+    float over = x > 0.0f ? bounded : network_scale(below, k.n), over_lost = x > 0.0f ? 0.0f : network_scale(below_lost, k.n);
+    float y = network_share(over, over_lost, e);
     return x > 15.0f ? x : y;
 }
