@@ -2,8 +2,6 @@
  * assay features: the training table of a bundle, with the windows as the server would have seen them; or what its features
  * are made of.
  */
-#include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,111 +9,52 @@
 
 #include "model/bundle.h"
 #include "model/history.h"
-#include "model/input/number.h"
 #include "server/cmd/args.h"
-#include "server/cmd/csv.h"
 #include "server/cmd/features_command.h"
 #include "server/cmd/fields_seen.h"
 #include "server/cmd/lines.h"
 #include "server/cmd/past_warnings.h"
+#include "server/cmd/table_writer.h"
 #include "server/labels/label_file.h"
 #include "server/progress.h"
 #include "server/state_options.h"
 
-enum { CHUNK = 256, FLUSH_BYTES = 1 << 18, EVICT_ROWS = 1 << 16 };
+enum { EVICT_ROWS = 1 << 16 };
 
 struct table {
     const struct bundle *bundle;
     struct history *history; /* NULL: no windows */
-    struct history_writer *writer;
-    struct transaction txs[CHUNK];
-    struct history_entry entries[CHUNK];
+    struct history_writer *past;
+    struct history_entry entries[TABLE_CHUNK];
     struct label_file labels;
     struct lines in;
-    int out;
-    struct buf text;
-    double *row; /* [plan_columns] */
+    struct table_writer writer;
     uint64_t rows, refused;
     struct fields_seen fields;
     struct progress progress;
 };
 
-static enum status flush_text(struct table *t, struct error *err)
-{
-    if (t->text.failed)
-        return error_set(err, STATUS_NO_MEMORY, "out of memory for the table");
-    for (size_t done = 0; done < t->text.len;) {
-        ssize_t n = write(t->out, t->text.data + done, t->text.len - done);
-        if (n < 0 && errno != EINTR)
-            return error_set(err, STATUS_IO, "writing the table: %s", strerror(errno));
-        done += n > 0 ? (size_t)n : 0;
-    }
-    buf_clear(&t->text);
-    return STATUS_OK;
-}
-
-static void write_heading(struct table *t)
-{
-    buf_string(&t->text, "transaction_id");
-    for (size_t i = 0; i < t->bundle->features; i++) {
-        const char *name = plan_column_name(t->bundle->plan, i);
-        buf_char(&t->text, ',');
-        csv_append(&t->text, name, strlen(name));
-    }
-    buf_char(&t->text, '\n');
-}
-
-/* A missing value is an empty cell. Small whole numbers, which most are, need no search for the shortest digits. */
-static void write_number(struct buf *out, double value)
-{
-    char *to = buf_reserve(out, NUMBER_TEXT_MAX + 1);
-    if (!to)
-        return;
-    to[0] = ',';
-    if (value >= 0 && value < 10 && value == (double)(int)value && !signbit(value)) {
-        to[1] = (char)('0' + (int)value);
-        out->len += 2;
-    } else if (isfinite(value)) {
-        out->len += 1 + number_write_double(to + 1, value);
-    } else {
-        out->len++;
-        buf_string(out, isnan(value) ? "" : value > 0 ? "inf" : "-inf");
-    }
-}
-
-static void write_row(struct table *t, const struct transaction *tx)
-{
-    struct span id = tx->values[schema_id(t->bundle->schema)].text;
-    fields_seen_note(&t->fields, t->bundle->schema, tx);
-    (void)label_file_meet(&t->labels, id); /* to tell at the end which labels have no transaction */
-    plan_run(t->bundle->plan, tx, NUMBER_F64, t->row);
-    csv_append(&t->text, id.data, id.len);
-    for (size_t i = 0; i < t->bundle->features; i++)
-        write_number(&t->text, t->row[i]);
-    buf_char(&t->text, '\n');
-}
-
-/* The windows of rows 0..n. Labels may be told before their time, since no window sees them earlier. */
-static void ask_past(struct table *t, uint32_t n)
+/* The windows of n transactions. Labels may be told before their time, since no window sees them earlier. */
+static void ask_past(struct table *t, struct transaction *txs, uint32_t n)
 {
     int64_t latest_us = INT64_MIN;
-    for (uint32_t i = 0; i < n; i++)
-        latest_us = t->txs[i].time_us > latest_us ? t->txs[i].time_us : latest_us;
+    for (uint32_t i = 0; i < n; i++) {
+        latest_us = txs[i].time_us > latest_us ? txs[i].time_us : latest_us;
+        t->entries[i] = (struct history_entry){.tx = &txs[i], .source = -1};
+    }
     label_file_tell(&t->labels, history_state(t->history), latest_us);
-    history_apply(t->writer, t->entries, n, 0);
+    history_apply(t->past, t->entries, n, 0);
     if (t->rows / EVICT_ROWS != (t->rows + n) / EVICT_ROWS)
         (void)history_evict(t->history, INT64_MAX);
 }
 
-static enum status finish_chunk(struct table *t, uint32_t n, struct error *err)
+static void finish_chunk(struct table *t, struct transaction *txs, uint32_t n)
 {
     if (t->history)
-        ask_past(t, n);
-    for (uint32_t i = 0; i < n; i++)
-        write_row(t, &t->txs[i]);
+        ask_past(t, txs, n);
+    table_writer_hand(&t->writer, n);
     t->rows += n;
     progress_update(&t->progress, t->rows, t->in.bytes);
-    return t->text.len >= FLUSH_BYTES || t->text.failed ? flush_text(t, err) : STATUS_OK;
 }
 
 /* Decodes a line; one that is no transaction is told on stderr and left out. */
@@ -137,77 +76,74 @@ static bool decode(struct table *t, struct transaction *tx, const char *line, si
     return false;
 }
 
+/* The whole lines of what was read. They are all written when it returns, since transactions borrow from it. */
 static enum status write_lines(struct table *t, struct error *err)
 {
     const char *line;
     size_t len;
     uint32_t n = 0;
-    enum status status = STATUS_OK;
-    while (status == STATUS_OK && lines_next(&t->in, &line, &len)) {
-        n += decode(t, &t->txs[n], line, len);
-        if (n < CHUNK)
+    struct transaction *txs = table_writer_chunk(&t->writer);
+    while (lines_next(&t->in, &line, &len)) {
+        n += decode(t, &txs[n], line, len);
+        if (n < TABLE_CHUNK)
             continue;
-        status = finish_chunk(t, n, err);
+        finish_chunk(t, txs, n);
+        txs = table_writer_chunk(&t->writer);
         n = 0;
     }
-    return n > 0 && status == STATUS_OK ? finish_chunk(t, n, err) : status;
+    if (n > 0)
+        finish_chunk(t, txs, n);
+    return table_writer_wait(&t->writer, err);
 }
 
 static enum status write_table(struct table *t, struct error *err)
 {
     enum status status = STATUS_OK;
-    write_heading(t);
     while (status == STATUS_OK && !t->in.at_end) {
         status = lines_fill(&t->in, err);
         if (status == STATUS_OK)
             status = write_lines(t, err);
     }
-    return status == STATUS_OK ? flush_text(t, err) : status;
+    return status;
 }
 
 static enum status prepare(struct table *t, const char *in, const char *labels, struct error *err)
 {
     const struct bundle *b = t->bundle;
     const struct state_options keep = state_options_default();
-    size_t windows;
-    (void)plan_windows(b->plan, &windows);
     enum status status = history_create(b->schema, b->plan, &keep, &t->history, err);
     if (status == STATUS_OK && t->history)
-        status = history_writer_create(t->history, CHUNK, &t->writer, err);
-    for (uint32_t i = 0; i < CHUNK && status == STATUS_OK; i++) {
-        status = transaction_init(&t->txs[i], b->schema, windows, err);
-        t->entries[i] = (struct history_entry){.tx = &t->txs[i], .source = -1};
-    }
-    t->row = calloc(plan_columns(b->plan) + 1, sizeof *t->row);
-    if (status == STATUS_OK && !t->row)
-        status = error_set(err, STATUS_NO_MEMORY, "out of memory for the table");
+        status = history_writer_create(t->history, TABLE_CHUNK, &t->past, err);
     if (status == STATUS_OK && labels)
         status = label_file_load(&t->labels, labels, b->schema, err);
-    return status == STATUS_OK ? lines_open(&t->in, in, err) : status;
+    if (status == STATUS_OK)
+        status = lines_open(&t->in, in, err);
+    return status == STATUS_OK ? table_writer_start(&t->writer, b, &t->labels, &t->fields, STDOUT_FILENO, err) : status;
 }
 
 static void close_table(struct table *t)
 {
-    for (uint32_t i = 0; i < CHUNK; i++)
-        transaction_free(&t->txs[i]);
-    history_writer_free(t->writer);
+    history_writer_free(t->past);
     history_free(t->history);
     label_file_free(&t->labels);
     lines_close(&t->in);
-    buf_free(&t->text);
-    free(t->row);
 }
 
 /* The table of a bundle, from a file to stdout. */
 static enum status run(const struct bundle *bundle, const char *in, const char *labels, struct table *t, struct error *err)
 {
-    *t = (struct table){.bundle = bundle, .out = STDOUT_FILENO, .in = {.fd = -1}};
+    *t = (struct table){.bundle = bundle, .in = {.fd = -1}};
     enum status status = prepare(t, in, labels, err);
     progress_begin(&t->progress, t->in.total);
     if (status == STATUS_OK) {
         status = write_table(t, err);
         progress_end(&t->progress, t->rows);
     }
+    struct error rest;
+    enum status written = table_writer_stop(&t->writer, &rest);
+    if (status == STATUS_OK && written != STATUS_OK)
+        *err = rest;
+    status = status == STATUS_OK ? written : status;
     if (status == STATUS_OK) {
         past_warnings("features", t->history, &t->labels, t->rows);
         fields_seen_warn(&t->fields, bundle->schema, "features");
