@@ -84,7 +84,8 @@ class Seeds:
 
 def goodput_of(report, peak):
     """Of what was due or, where that is more, of what can be done."""
-    return report["good"]["transactions"] / min(report["due"]["transactions"], peak * report["scheduled_s"])
+    due = report["due"]["transactions"]
+    return report["good"]["transactions"] / min(due, peak * report["scheduled_s"]) if due else 1
 
 
 def together(servers, load_share, peak, seconds, seed, shape):

@@ -268,7 +268,7 @@ void batcher_admission(const struct batcher *b, int64_t now_ns, struct admission
             continue; /* stuck, or of no use to a caller */
         uint32_t most = route_most(e);
         int64_t full_ns = (int64_t)cost_tail_ns(&e->cost, most);
-        if (e->failures == 0)
+        if (route_health(e, now_ns) == ROUTE_GOOD)
             rate += most * e->in_flight_max / cost_tail_ns(&e->cost, most); /* a late batch makes all behind it late */
         if (free_ns + full_ns < soonest_ns) {
             soonest_ns = free_ns + full_ns;
@@ -282,7 +282,8 @@ void batcher_admission(const struct batcher *b, int64_t now_ns, struct admission
     }
     if (b->queues[ROW_STREAM].count > 0)
         rate *= 1 - b->with.stream_share;
-    out->row_ns = rate > 0 ? (int64_t)(1 / rate) : 1000000;
+    out->row_ns = rate > 0 ? (int64_t)(1 / rate) : out->full_ns / out->full;
+    out->one_ns = out->usable ? out->one_ns : 0;
     foresee_next(b, soonest, out);
 }
 

@@ -19,7 +19,7 @@ struct sim_flight {
 struct sim_engine {
     double fixed_ns, row_ns, jitter; /* l(b) = (fixed + row * b) * (1 .. 1 + jitter) */
     uint32_t batch_max, streams;
-    uint32_t stall_one_in, fail_one_in; /* 0: never */
+    uint32_t stall_one_in, fail_one_in; /* batches; 0: never; a stall is 50 ms */
     struct sim_flight flights[ROUTE_IN_FLIGHT_MAX];
 };
 
@@ -28,12 +28,12 @@ struct sim {
     struct sim_engine engines[SIM_ENGINES_MAX];
     uint32_t engine_count;
     uint32_t row_count, arrived;
-    int64_t late_ns;         /* the latest answer against its deadline */
-    uint64_t answered[ROW_KINDS], late, dropped, refused; /* late: of answered */
+    bool admits;                       /* asks before a caller's row is added, as a server does */
     int64_t now_ns;
-    bool admits;             /* asks before a caller's row is added, as a server does */
+    uint64_t answered[ROW_KINDS], late, dropped, refused; /* late: of answered */
+    int64_t late_ns;                   /* the latest answer against its deadline */
     struct row arrivals[SIM_ROWS_MAX]; /* [row_count] by arrival; slot: position */
-    uint8_t seen[SIM_ROWS_MAX];  /* answered or dropped */
+    uint8_t seen[SIM_ROWS_MAX];        /* answered or dropped */
 };
 
 /* One for a process, as it is large. sim_reset empties it and sets the seed; engines and arrivals are then filled in. */
