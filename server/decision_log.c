@@ -27,6 +27,7 @@ struct entry {
     uint64_t reasons;
     uint8_t input_sha256[DIGEST_BYTES];
     uint8_t source;
+    bool fallback; /* no score was there in time: the decision is http.on_late's */
     uint16_t id_len;
     char id[TEXT_BYTES_MAX];
     _Alignas(8) char row[]; /* one feature row */
@@ -132,6 +133,7 @@ void decision_log_append(struct decision_producer *producer, const struct txn *t
     entry->verdict = txn->verdict;
     entry->reasons = txn->reasons;
     entry->source = txn->source;
+    entry->fallback = txn->outcome == OUTCOME_REFUSED;
     entry->id_len = (uint16_t)id.len;
     memcpy(entry->id, id.data, id.len);
     memcpy(entry->row, (const char *)rows->base + (size_t)txn->number * rows->stride, producer->log->row_bytes);
@@ -183,12 +185,14 @@ static void write_line(struct decision_log *log, const struct entry *e)
     write_text(out, "version", bundle->version, strlen(bundle->version));
     write_text(out, "model_sha256", bundle->model_digest, strlen(bundle->model_digest));
     buf_char(out, ',');
-    record_write_features(out, bundle, e->row, log->row_type);
-    buf_string(out, ",\"margin\":");
-    record_write_number(out, e->verdict.margin, model_info(bundle->model)->output_type);
-    buf_char(out, ',');
+    if (!e->fallback) { /* there may be no features of it */
+        record_write_features(out, bundle, e->row, log->row_type);
+        buf_string(out, ",\"margin\":");
+        record_write_number(out, e->verdict.margin, model_info(bundle->model)->output_type);
+        buf_char(out, ',');
+    }
     record_write_verdict(out, bundle, &e->verdict, e->reasons);
-    buf_string(out, "}\n");
+    buf_string(out, e->fallback ? ",\"state\":\"fallback\"}\n" : "}\n");
     log->line_count++;
 }
 

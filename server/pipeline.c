@@ -253,9 +253,16 @@ static uint32_t prepare(struct worker *worker, struct txn *const *txns, uint32_t
 static void conclude(struct worker *worker, struct txn *const *txns, uint32_t n)
 {
     int64_t start = clock_monotonic_ns();
+    bool late_is_refused = worker->source == SOURCE_HTTP && worker->pipeline->with.late_is_refused;
     for (uint32_t i = 0; i < n; i++) {
-        if (txns[i]->outcome == OUTCOME_SCORED)
+        if (txns[i]->outcome != OUTCOME_SCORED)
+            continue;
+        if (late_is_refused && start > txns[i]->deadline_ns) { /* before the decision, so that no log holds what nobody was told */
+            txns[i]->outcome = OUTCOME_REFUSED;
+            txns[i]->refusal = REFUSAL_LATE;
+        } else {
             take_decision(worker, txns[i]);
+        }
     }
     int64_t decided = clock_monotonic_ns(), each = (decided - start) / n;
     for (uint32_t i = 0; i < n; i++) {
@@ -356,6 +363,20 @@ void pipeline_score(struct worker *worker, struct txn *const *txns, uint32_t n, 
         score_here(worker, txns, n);
     if (deliver)
         deliver(owner, txns, n);
+}
+
+void pipeline_pause(struct worker *worker)
+{
+    worker->decoded_ns = 0; /* neither the next decoding nor an admission later may go by this clock */
+}
+
+void pipeline_fall_back(struct worker *worker, struct txn *txn, enum decision decision)
+{
+    txn->verdict = (struct verdict){.margin = (double)NAN, .score = (double)NAN, .decision = decision};
+    txn->reasons = 0;
+    if (worker->decisions && !txn->trial)
+        decision_log_append(worker->decisions, txn, pool_rows(worker->pipeline->with.pool));
+    metrics_add(worker->metrics, METRIC_FALLBACKS, (uint32_t)decision, 1);
 }
 
 void pipeline_finish(struct worker *worker, const struct txn *txn, int64_t now_ns)

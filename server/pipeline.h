@@ -38,6 +38,7 @@ struct pipeline_options {
     struct decision_log *decision_log; /* NULL: none */
     struct dispatcher *dispatcher;     /* NULL: whoever brings rows scores them */
     int64_t slo_ns;                    /* a deadline, unless the caller gave one */
+    bool late_is_refused;              /* HTTP: a score that is there after its deadline is none */
 };
 
 /* Without a dispatcher an engine that answers later is waited for, and one thread alone may have a worker. */
@@ -76,6 +77,13 @@ enum refusal pipeline_admit(const struct worker *worker, const struct txn *txn, 
 bool pipeline_batches(const struct worker *worker);
 void pipeline_submit(struct worker *worker, struct ticket *ticket, struct txn *const *txns, uint32_t n);
 void pipeline_take(struct worker *worker, struct txn *const *txns, uint32_t n);
+
+/* The source's thread turns to something else, with what it decoded not admitted yet. */
+void pipeline_pause(struct worker *worker);
+
+/* The decision that a refused transaction gets all the same: logged and counted as what it is. Sets txn->verdict and reasons; the
+ * outcome stays OUTCOME_REFUSED. */
+void pipeline_fall_back(struct worker *worker, struct txn *txn, enum decision decision);
 
 /* For the source, once the answer has been handed over: counts the outcome, the decision and the time of a transaction. */
 void pipeline_finish(struct worker *worker, const struct txn *txn, int64_t now_ns);

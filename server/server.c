@@ -155,7 +155,8 @@ static enum status make_pipeline(struct running *r, struct error *err)
     const struct pipeline_options options = {.bundle = r->loaded.bundle, .engine = &r->loaded.engine, .prepared = r->loaded.prepared,
                                              .pool = r->server.pool, .metrics = r->server.metrics, .history = r->server.history,
                                              .live = true, .decision_log = r->decision_log, .dispatcher = r->dispatcher,
-                                             .slo_ns = r->server.slo_ns};
+                                             .slo_ns = r->server.slo_ns,
+                                             .late_is_refused = s->batch_policy != BATCHER_WINDOW};
     r->server.dispatcher = r->dispatcher;
     return pipeline_create(&options, &r->server.pipeline, err);
 }

@@ -78,6 +78,7 @@ struct walk {
     uint64_t items; /* begun so far */
     bool open;      /* the answer has begun */
     bool ended;
+    bool streamed;  /* what comes now goes out as the client reads */
     bool trial;     /* ?record=false */
     int64_t received_ns, given_ns; /* when it came, and the time that there is for its answer */
     struct http_group *group;      /* under way; NULL: none is */

@@ -93,6 +93,7 @@ int reply_stream(struct connection *c, struct MHD_Connection *mhd, const char *t
     if (c->answer.failed)
         return MHD_NO;
     c->streamed = 0;
+    c->walk.streamed = true;
     metrics_add(c->thread->metrics, METRIC_BYTES, SOURCE_HTTP * 2 + 1, c->answer.len);
     return queue(c, mhd, 200, type, MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, stream_read, c, NULL));
 }

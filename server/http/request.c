@@ -5,6 +5,7 @@
  *                        └─ refused: a short body is read and thrown away, so that the connection lives on;
  *                           a long one is not waited for, and the connection ends with the answer
  */
+#include <errno.h>
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,7 +165,8 @@ bool connection_gone(const struct ticket *ticket)
 {
     char byte;
     const struct connection *c = ((const struct http_group *)(const void *)ticket)->connection;
-    return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    ssize_t n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
 /* --- headers ----------------------------------------------------------------------------------------------------------- */

@@ -8,7 +8,6 @@
  *
  * What is wrong with one transaction is said in its place, and the others are scored.
  */
-#include <math.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -42,7 +41,7 @@ static void complete(struct http_thread *thread, struct http_group *group)
 }
 
 /* Another thread is scoring the same transaction, which takes microseconds. Called without claims of one's own, so two
- * threads cannot wait for each other. */
+ * threads cannot wait for each other, and without a connection that could be suspended instead. */
 static void wait_briefly(void)
 {
     const struct timespec t = {.tv_nsec = 20000};
@@ -53,6 +52,12 @@ static void refuse(struct txn *txn, enum refusal refusal)
 {
     txn->outcome = OUTCOME_REFUSED;
     txn->refusal = (uint8_t)refusal;
+}
+
+/* With the rivals' policy nothing is ever late. */
+static bool has_deadline(const struct http *http)
+{
+    return http->server->settings && http->server->settings->batch_policy != BATCHER_WINDOW;
 }
 
 /* Puts a transaction among those that are scored now, unless it would be answered too late. */
@@ -95,6 +100,10 @@ static void claim(struct http_thread *thread, struct http_group *group, uint32_t
         txn->outcome = OUTCOME_REPEATED;
         break;
     case ANSWERS_PENDING:
+        if (has_deadline(thread->http) && clock_monotonic_ns() > txn->deadline_ns) {
+            refuse(txn, REFUSAL_LATE);
+            break;
+        }
         group->open[i] = true;
         group->open_count++;
         break;
@@ -136,8 +145,10 @@ static void give_up(struct http_thread *thread, struct http_group *group)
 /* Leaves the claimed ones to the batcher, or what is open to time, and its thread to others. false: the server ends. */
 static bool step_aside(struct http_thread *thread, struct http_group *group)
 {
-    if (group->claimed_count == 0)
+    if (group->claimed_count == 0) {
+        pipeline_pause(thread->worker);
         return connection_pause(group->connection);
+    }
     if (!connection_suspend(group->connection))
         return false;
     group->submitted = true;
@@ -154,7 +165,8 @@ static bool settle(struct http_thread *thread, struct http_group *group, int64_t
         bool claimed = group->claimed_count > 0;
         if (!claimed && group->open_count == 0)
             return true;
-        if (group->connection && pipeline_batches(thread->worker)) {
+        /* What another request scores is never waited for here where it can be helped: its connection may be this thread's own. */
+        if (group->connection && (!claimed || pipeline_batches(thread->worker))) {
             if (step_aside(thread, group))
                 return false;
             give_up(thread, group);
@@ -186,14 +198,14 @@ static struct problem problem_of(const struct txn *txn)
     return (struct problem){.status = 429, .detail = "it can't be answered in time; try again (http.slo_ms, X-Deadline-Ms)"};
 }
 
-/* The decision that stands in for a score that would come too late; false: none is wanted. */
-static bool fallback(const struct http *http, struct txn *txn)
+/* The decision that stands in for a score that would come too late, or not at all; false: none is wanted. A server that ends
+ * gives none: another one can score. */
+static bool fall_back(const struct http_thread *thread, struct txn *txn)
 {
-    int on_late = http->server->settings ? http->server->settings->http_on_late : 0;
-    if (txn->outcome != OUTCOME_REFUSED || on_late == 0)
+    const struct settings *settings = thread->http->server->settings;
+    if (txn->outcome != OUTCOME_REFUSED || txn->refusal == REFUSAL_STOPPING || !settings || settings->http_on_late == 0)
         return false;
-    txn->verdict = (struct verdict){.margin = (double)NAN, .score = (double)NAN, .decision = (enum decision)(on_late - 1)};
-    txn->reasons = 0;
+    pipeline_fall_back(thread->worker, txn, (enum decision)(settings->http_on_late - 1));
     return true;
 }
 
@@ -206,9 +218,8 @@ static void write_item(struct walk *walk, struct http_thread *thread, struct txn
     walk->open = true;
     if (txn->outcome == OUTCOME_SCORED || txn->outcome == OUTCOME_REPEATED) {
         record_write(out, txn, pool_rows(server->pool), &server->record);
-    } else if (fallback(thread->http, txn)) {
+    } else if (fall_back(thread, txn)) {
         record_write_fallback(out, txn);
-        metrics_add(thread->metrics, METRIC_FALLBACKS, (uint32_t)txn->verdict.decision, 1);
     } else {
         bool object = walk->form == WALK_OBJECT;
         const struct problem problem = problem_of(txn);
@@ -269,7 +280,7 @@ static bool begin_group(struct walk *walk, struct http_thread *thread, struct co
     group->first = walk->items;
     group->count = group->claimed_count = group->open_count = 0;
     group->submitted = false;
-    if (group->first > 0)
+    if (walk->streamed)
         walk->received_ns = clock_monotonic_ns(); /* how long the client took to read the last group is not our time */
     while (group->count < group->got && !walk->ended) {
         struct txn *txn = group->slots[group->count];
@@ -287,32 +298,20 @@ static bool begin_group(struct walk *walk, struct http_thread *thread, struct co
     return true;
 }
 
-/* An answer that comes too late is none. */
-static void drop_late(const struct http_thread *thread, struct http_group *group)
-{
-    const struct settings *settings = thread->http->server->settings;
-    if (!settings || settings->batch_policy == BATCHER_WINDOW)
-        return;
-    for (uint32_t i = 0; i < group->count; i++) {
-        struct txn *txn = group->slots[i];
-        if (txn->outcome == OUTCOME_SCORED && txn->decided_ns > txn->deadline_ns)
-            refuse(txn, REFUSAL_LATE);
-    }
-}
-
 /* Counts what became of the group and gives its slots back. */
 static void finish_group(struct walk *walk, struct http_thread *thread)
 {
     struct http_group *group = walk->group;
-    int64_t now = clock_monotonic_ns();
+    int64_t now = clock_monotonic_ns(), scored_ns = 0;
     for (uint32_t i = 0; i < group->count; i++) {
         const struct txn *txn = group->slots[i];
-        if (i == 0 && txn->outcome == OUTCOME_SCORED && txn->scored_ns > 0)
-            dispatcher_replied(thread->http->server->dispatcher, now - txn->scored_ns);
+        scored_ns = txn->scored_ns > scored_ns ? txn->scored_ns : scored_ns;
         if (txn->outcome == OUTCOME_REFUSED && txn->refusal == REFUSAL_STOPPING)
             (void)atomic_fetch_add_explicit(&thread->http->given_up, 1, memory_order_relaxed);
         pipeline_finish(thread->worker, txn, now);
     }
+    if (scored_ns > 0) /* also of those that were late only because of this */
+        dispatcher_replied(thread->http->server->dispatcher, now - scored_ns);
     pool_give(thread->http->server->pool, group->slots, group->got);
     keep_group(thread, group);
     walk->group = NULL;
@@ -321,7 +320,6 @@ static void finish_group(struct walk *walk, struct http_thread *thread)
 static void end_group(struct walk *walk, struct http_thread *thread, const char *request_id, struct buf *out)
 {
     struct http_group *group = walk->group;
-    drop_late(thread, group);
     for (uint32_t i = 0; i < group->count; i++)
         write_item(walk, thread, group->slots[i], group->first + i, request_id, out);
     if (walk->ended && walk->form == WALK_ARRAY)

@@ -251,6 +251,10 @@ static bool http_stop(void *context, int64_t deadline_ns)
     atomic_store(&http->cutting, true);
     while (atomic_load(&http->suspended) > 0) /* by dispatcher_end none stays; libmicrohttpd must not be stopped while any is */
         (void)nanosleep(&look, NULL);
+    /* Those that were resumed are told yet: libmicrohttpd would close them without a word. */
+    int64_t told_ns = clock_monotonic_ns() + QUIET_MS * INT64_C(1000000);
+    while (count_active(http, &quiet) > 0 && clock_monotonic_ns() < told_ns)
+        (void)nanosleep(&look, NULL);
     watch_stop(http);
     MHD_stop_daemon(http->daemon);
     http->daemon = NULL;

@@ -156,6 +156,43 @@ def test_each_of_many_is_refused_for_itself(tmp_path, transactions):
         assert [(item["status"], item["item"]) for item in answer.json()] == [(429, 0), (429, 1), (429, 2)]
 
 
+def test_a_repeat_of_what_is_under_way_has_a_deadline_of_its_own(tmp_path, transactions):
+    documents, records = transactions
+    stall = Trouble(tmp_path, "stall")
+    with Server(tmp_path, {**PATIENT, "engine": f"synthetic:{stall.option}"}) as server:
+        stall.begin()
+        first = send(server, documents[0])
+        server.wait_metric("assay_in_flight", 1, source="http")
+        assert server.post("/v1/score", documents[0], {"X-Deadline-Ms": "100"}).status == 429
+        stall.end()
+        assert first.getresponse().read().decode() == records[0] + "\n"
+
+
+def test_a_long_body_has_one_deadline(tmp_path, transactions):
+    """Four groups of 64, each a batch of its own, and time for two."""
+    documents, records = transactions
+    with Server(tmp_path, {**PATIENT, "engine": "synthetic:fixed_us=200000"}) as server:
+        answer = server.post("/v1/score", "\n".join(documents[:256]), {**LINES, "X-Deadline-Ms": "500"})
+        lines = answer.body.decode().splitlines()
+        assert len(lines) == 256 and all(json.loads(line)["status"] == 429 for line in lines[192:]), lines[192:194]
+        assert all(line == record or json.loads(line)["status"] == 429 for line, record in zip(lines, records))
+
+
+def test_the_log_holds_the_decision_that_the_caller_was_told(tmp_path, transactions):
+    """Deadlines about as long as a row takes: some are scored, some get the fallback, some after the engine was done."""
+    documents, _ = transactions
+    log = tmp_path / "decisions.jsonl"
+    with Server(tmp_path, {"engine": "cpu", "batch.mode": "inline", "http.on_late": "review", "decision_log.file": str(log)}) as server:
+        told = {}
+        for i, document in enumerate(documents[:400]):
+            answer = server.post("/v1/score", document, {"X-Deadline-Ms": str(0.002 * (1 + i % 40))}).json()
+            told[answer["transaction_id"]] = answer["decision"], answer["score"], answer["state"] == "fallback"
+        assert server.stop() == 0
+    logged = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {line["transaction_id"]: (line["decision"], line["score"], line.get("state") == "fallback") for line in logged} == told
+    assert len(logged) == 400 and any(fallback for _, _, fallback in told.values())
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "x", "1x", "", "nan", "inf"])
 def test_a_deadline_that_is_none_is_an_error(tmp_path_factory, transactions, value):
     with Server(tmp_path_factory.mktemp("deadline")) as server:
