@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,14 +47,15 @@ enum status cuda_module_load(const char *path, const struct cuda_module **out, s
 {
     char beside[PATH_MAX] = "";
     const char *asked = *path ? path : getenv("ASSAY_CUDA_MODULE");
-    if (!asked || !*asked) {
+    bool named = asked && *asked;
+    if (!named) {
         beside_binary(beside);
         asked = beside[0] && access(beside, F_OK) == 0 ? beside : CUDA_MODULE_FILE;
     }
     void *library = dlopen(asked, RTLD_NOW | RTLD_LOCAL);
     if (library)
         return check(library, asked, out, err);
-    if (asked == (const char *)CUDA_MODULE_FILE)
+    if (!named && asked != beside)
         return error_set(err, STATUS_UNSUPPORTED, "no %s beside the binary or in the library path", CUDA_MODULE_FILE);
     const char *reason = dlerror();
     return error_set(err, STATUS_UNSUPPORTED, "%s", reason ? reason : asked);
