@@ -133,7 +133,9 @@ static void give(struct pool *pool, struct txn *const *txns, uint32_t n)
 
 void txn_share(struct txn *txn)
 {
-    atomic_store_explicit(&txn->holders, 2, memory_order_relaxed); /* the other holder is told by other means, after this */
+    /* relaxed: a second holder is told by other means, after this */
+    uint32_t more = atomic_load_explicit(&txn->holders, memory_order_relaxed) == 0 ? 2 : 1;
+    (void)atomic_fetch_add_explicit(&txn->holders, more, memory_order_relaxed);
 }
 
 void pool_give(struct pool *pool, struct txn *const *txns, uint32_t n)

@@ -90,14 +90,14 @@ void pool_free(struct pool *pool); /* all slots must be back */
 /* Takes up to n slots of the source's quota into out[n] and returns how many; what lies past them in out is undefined. Any
  * thread. */
 uint32_t pool_take(struct pool *pool, enum source_kind source, struct txn **out, uint32_t n);
-/* All n are of one source. A shared slot is free when it has been given twice. Any thread. */
+/* All n are of one source. A shared slot is free when all its holders have given it. Any thread. */
 void pool_give(struct pool *pool, struct txn *const *txns, uint32_t n);
 
 const struct rows *pool_rows(const struct pool *pool);
 void *pool_row(const struct pool *pool, uint32_t number);
 /* All rows, for an engine that reads them where they lie. */
 void *pool_memory(const struct pool *pool, size_t *bytes);
-/* For its only holder: from here on two hold it, and the row of it stays until both have given it back. */
+/* From here on one more holds it, and its row stays until all have given it back. Not by two at a time. */
 void txn_share(struct txn *txn);
 /* The slot of this number. */
 struct txn *pool_txn(const struct pool *pool, uint32_t number);

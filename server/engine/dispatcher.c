@@ -6,14 +6,13 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/prctl.h>
 
 #include "model/base/check.h"
 #include "model/base/clock.h"
 
 static const int64_t NAP_NS = 20000;         /* between looks at an engine that cannot say when it will be done */
 static const int64_t GONE_AFTER_NS = 500000; /* who has waited less is still there */
-static const uint8_t ATTEMPTS_MOST = 3;      /* of a caller's row */
 
 static void give_back(struct txn *txn)
 {
@@ -74,7 +73,7 @@ static void take_scores(struct dispatcher *d, const struct work *work)
 {
     const struct model_info *info = d->with.info;
     for (uint32_t i = 0; i < work->batch.n; i++) {
-        if (work->rows[i].answered) {
+        if (work->rows[i].given_up) {
             dispatcher_let_go(d, &work->rows[i]);
             continue;
         }
@@ -94,9 +93,9 @@ static void try_again(struct dispatcher *d, const struct work *work)
     for (uint32_t i = 0; i < work->batch.n; i++) {
         struct row row = work->rows[i];
         row.attempts = row.attempts < UINT8_MAX ? (uint8_t)(row.attempts + 1) : row.attempts;
-        if (row.answered) {
+        if (row.given_up) {
             dispatcher_let_go(d, &row);
-        } else if (row.kind == ROW_CALLER && row.attempts >= ATTEMPTS_MOST) {
+        } else if (row.kind == ROW_CALLER && row.attempts >= DISPATCHER_ATTEMPTS) {
             dispatcher_refuse(d, &row, REFUSAL_ENGINE);
         } else {
             (void)atomic_fetch_add_explicit(&d->callers, row.kind == ROW_CALLER, memory_order_relaxed);
@@ -167,7 +166,7 @@ static void send(struct dispatcher *d, const struct batcher_batch *made, int64_t
         return;
     metrics_observe_size(d->metrics, METRIC_BATCH, n);
     metrics_move(d->metrics, METRIC_ENGINE_IN_FLIGHT, 0, 1);
-    work->look_ns = now_ns; /* dispatcher_answer_late works it out */
+    work->look_ns = now_ns; /* dispatcher_give_up works it out */
     lane_send(lane, made->place, n, now_ns);
 }
 
@@ -191,7 +190,7 @@ static int64_t next_look(const struct dispatcher *d, int64_t now_ns)
 {
     int64_t look_ns = batcher_look_ns(&d->batcher, now_ns);
     int64_t end_ns = atomic_load_explicit(&d->end_ns, memory_order_relaxed);
-    look_ns = d->late_ns < look_ns ? d->late_ns : look_ns;
+    look_ns = d->give_up_ns < look_ns ? d->give_up_ns : look_ns;
     look_ns = !d->over && end_ns < look_ns ? end_ns : look_ns;
     for (const struct ticket *t = d->remembered; t; t = t->next)
         look_ns = t->remind_ns < look_ns ? t->remind_ns : look_ns;
@@ -205,19 +204,6 @@ static int64_t next_look(const struct dispatcher *d, int64_t now_ns)
     return look_ns;
 }
 
-/* An engine with a device says so by a wake, which may have come while nobody slept. */
-static bool has_answers(const struct dispatcher *d, int64_t now_ns)
-{
-    for (uint32_t i = 0; i < d->lane_count; i++) {
-        if (d->lanes[i].with.threaded || d->batcher.engines[i].in_flight == 0)
-            continue;
-        int64_t due_ns = engine_due_ns(d->lanes[i].with.engine);
-        if (due_ns > 0 && due_ns <= now_ns)
-            return true;
-    }
-    return false;
-}
-
 static bool has_work(struct dispatcher *d)
 {
     return atomic_load_explicit(&d->inbox, memory_order_relaxed) || atomic_load_explicit(&d->finished.newest, memory_order_relaxed) ||
@@ -226,12 +212,11 @@ static bool has_work(struct dispatcher *d)
 
 static void sleep_until_work(struct dispatcher *d)
 {
+    /* First of all: whoever changes what is looked at from here on (work, the end, an engine's answers) wakes it. */
+    wake_prepare(&d->wake);
     int64_t now_ns = clock_monotonic_ns();
     int64_t look_ns = next_look(d, now_ns);
-    if (look_ns <= now_ns)
-        return;
-    wake_prepare(&d->wake);
-    if (has_work(d) || has_answers(d, now_ns))
+    if (look_ns <= now_ns || has_work(d))
         wake_cancel(&d->wake);
     else
         wake_sleep(&d->wake, look_ns);
@@ -251,6 +236,7 @@ void *dispatcher_run(void *argument)
 {
     struct dispatcher *d = argument;
     (void)pthread_setname_np(pthread_self(), "batcher");
+    (void)prctl(PR_SET_TIMERSLACK, 1UL); /* else the kernel wakes it 50 us late */
     while (!atomic_load_explicit(&d->stopping, memory_order_acquire)) {
         d->batcher.reply_ns = atomic_load_explicit(&d->reply_ns, memory_order_relaxed);
         take_in(d);
@@ -261,7 +247,7 @@ void *dispatcher_run(void *argument)
         if (d->over)
             dispatcher_empty(d);
         make_batches(d);
-        d->late_ns = dispatcher_answer_late(d, clock_monotonic_ns());
+        d->give_up_ns = dispatcher_give_up(d, clock_monotonic_ns());
         show_waiting(d);
         dispatcher_publish(d, clock_monotonic_ns());
         sleep_until_work(d);

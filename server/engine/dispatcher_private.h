@@ -9,6 +9,8 @@
 #include "server/engine/dispatcher.h"
 #include "server/engine/lane.h"
 
+enum { DISPATCHER_ATTEMPTS = 3 }; /* engines that a caller's row goes to, and any row that gets stuck */
+
 /* What admission goes by, as the thread sees it. Each field is whole; the set may be a moment apart, and is a guess anyway. */
 struct published {
     _Alignas(64) _Atomic int64_t free_ns;
@@ -56,7 +58,7 @@ struct dispatcher {
     bool failing[ROUTE_ENGINES_MAX]; /* the log says so */
     bool over; /* end_ns has come */
     int64_t published_ns;
-    int64_t late_ns; /* when a row that an engine has is late */
+    int64_t give_up_ns; /* when dispatcher_give_up has something to do */
 
     struct published published;
     struct engine_view views[ROUTE_ENGINES_MAX];
@@ -65,11 +67,12 @@ struct dispatcher {
 void *dispatcher_run(void *dispatcher);
 /* Gives a row back as refused. */
 void dispatcher_refuse(struct dispatcher *d, const struct row *row, enum refusal refusal);
-/* Answers callers whose batch will not be back in time; when it is over, everybody's. Returns when to look again. */
-int64_t dispatcher_answer_late(struct dispatcher *d, int64_t now_ns);
+/* Finds other engines for the rows of stuck batches, answers callers whose batch will not be back in time, and when it is over
+ * everybody. Returns when to look again. */
+int64_t dispatcher_give_up(struct dispatcher *d, int64_t now_ns);
 /* When it is over: gives back what waits. */
 void dispatcher_empty(struct dispatcher *d);
-/* The engine is done with the slot of a row that was answered before. */
+/* The engine is done with the slot of a row that it was given up on with. */
 void dispatcher_let_go(struct dispatcher *d, const struct row *row);
 void dispatcher_mode_choose(struct dispatcher *d);
 /* The thread's, now and then. */

@@ -20,7 +20,7 @@ struct row {
     uint32_t slot;
     uint8_t kind;     /* enum row_kind */
     uint8_t attempts; /* engines that failed it */
-    bool answered;    /* its caller was told that it is late; an engine still has it */
+    bool given_up;    /* it is answered, or with another engine; this one still has it */
 };
 
 struct queue {

@@ -15,7 +15,8 @@ from support import CARD_FRAUD, PATIENCE_S, Server, run, wait_until
 
 HEADERS = {"Content-Type": "application/json"}
 LINES = {"Content-Type": "application/x-ndjson"}
-PATIENT = {"http.slo_ms": 60000}  # no deadline that a slow machine could miss
+PATIENT = {"http.slo_ms": 60000, "http.threads": 8}  # no deadline that a slow machine could miss
+WINDOW = {"batch.policy": "window", "batch.window_us": 1000}  # lets everybody in, also where the engine is stuck
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,7 @@ def test_answers_are_those_of_assay_score(tmp_path, transactions, engine):
         right_answers(server, transactions)
         assert server.metric("assay_engine_batched") == 1
         assert server.metric("assay_transactions_total", outcome="scored") == 500
-        assert server.metric("assay_batch_wait_seconds_count", kind="caller") == 500
+        assert server.metric("assay_batch_wait_seconds_count", kind="caller") >= 500  # again where an engine was paused with it
         assert server.metric("assay_refused_total") == 0
         assert server.metric("assay_in_flight") == 0 and server.metric("assay_batch_waiting") == 0
         assert server.stop() == 0
@@ -288,14 +289,12 @@ def test_a_stuck_engine_is_gone_round_and_taken_back(tmp_path, transactions):
     engines = f"synthetic:{stall.option} synthetic:fixed_us=2000"
     with Server(tmp_path, {**PATIENT, "engine": engines, "dedupe_s": 0}) as server:
         stall.begin()
-        victim = send(server, documents[0], 1000)
-        server.wait_metric("assay_engine_health", 1, engine="0")
         right_answers(server, transactions)
-        assert victim.getresponse().status == 429
+        assert server.metric("assay_engine_health", engine="0") == 1
         stall.end()
         wait_until(lambda: right_answers(server, transactions, 16) or server.metric("assay_engine_health", engine="0") == 0,
                    "it is not taken back")
-        assert server.metric("assay_refused_total") == 1
+        assert server.metric("assay_refused_total") == 0  # the stuck batch's own rows went elsewhere, too
 
 
 def test_the_rows_of_a_failed_batch_go_elsewhere(tmp_path, transactions):
@@ -331,7 +330,7 @@ def test_with_no_engine_that_works_callers_are_told_so(tmp_path, transactions):
 def test_what_waits_is_answered_before_the_end(tmp_path, transactions):
     documents, records = transactions
     stall = Trouble(tmp_path, "stall")
-    with Server(tmp_path, {**PATIENT, "engine": f"synthetic:batch_max=8,{stall.option}", "drain_s": PATIENCE_S}) as server:
+    with Server(tmp_path, {**PATIENT, **WINDOW, "engine": f"synthetic:batch_max=8,{stall.option}", "drain_s": PATIENCE_S}) as server:
         stall.begin()
         callers = [send(server, document) for document in documents[:24]]
         server.wait_metric("assay_in_flight", 24, source="http")
@@ -344,7 +343,7 @@ def test_what_waits_is_answered_before_the_end(tmp_path, transactions):
 def test_the_end_does_not_wait_for_an_engine_for_ever(tmp_path, transactions):
     documents, _ = transactions
     stall = Trouble(tmp_path, "stall")
-    with Server(tmp_path, {**PATIENT, "engine": f"synthetic:{stall.option}", "drain_s": 1}) as server:
+    with Server(tmp_path, {**PATIENT, **WINDOW, "engine": f"synthetic:{stall.option}", "drain_s": 1}) as server:
         stall.begin()
         callers = [send(server, document) for document in documents[:8]]
         server.wait_metric("assay_in_flight", 8, source="http")
