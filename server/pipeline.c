@@ -7,6 +7,7 @@
 #include "server/pipeline.h"
 
 #include <math.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -23,11 +24,14 @@ struct pipeline {
     uint32_t engine_max; /* rows in one call of the engine */
 };
 
-/* A ticket whose submitter waits for it. The worker's, as the dispatcher may still look at it when the waiter has seen it done. */
+/* With the batcher; back, and the waiter is being woken; the dispatcher looks at it no more. */
+enum waiting_state { WAITING_ON, WAITING_BACK, WAITING_OVER };
+
+/* A ticket whose submitter waits for it. */
 struct waiting {
     struct ticket ticket; /* first */
     struct wake wake;
-    _Atomic bool done;
+    _Atomic int state; /* enum waiting_state */
 };
 
 struct worker {
@@ -45,6 +49,7 @@ struct worker {
     enum status scored;  /* … and how it ended */
     struct waiting waiting;
     double alone_ns;     /* what the engine takes for a row alone, called from here: a running mean; 0: not known yet */
+    int64_t lately_ns[2]; /* what it took for the last two */
     int64_t decoded_ns;  /* end of the last decode of the group under way; 0: none is */
 };
 
@@ -278,8 +283,12 @@ static void weigh(struct worker *worker, int64_t took_ns)
     struct dispatcher *dispatcher = worker->pipeline->with.dispatcher;
     if (!dispatcher)
         return;
-    /* Slowly: one slow row, while the machine did something else, is no slow model. */
-    worker->alone_ns += ((double)took_ns - worker->alone_ns) / 64;
+    /* The middle of three, and slowly: one slow row, while the machine did something else, is no slow model. */
+    int64_t *lately = worker->lately_ns, low = lately[0] < lately[1] ? lately[0] : lately[1], high = lately[0] + lately[1] - low;
+    int64_t middle = took_ns < low ? low : took_ns > high ? high : took_ns;
+    lately[0] = lately[1];
+    lately[1] = took_ns;
+    worker->alone_ns += ((double)middle - worker->alone_ns) / 64;
     dispatcher_weigh(dispatcher, worker->alone_ns);
 }
 
@@ -335,23 +344,26 @@ void pipeline_take(struct worker *worker, struct txn *const *txns, uint32_t n)
 static void stop_waiting(struct ticket *ticket)
 {
     struct waiting *w = (struct waiting *)(void *)ticket;
-    atomic_store_explicit(&w->done, true, memory_order_release); /* the waiter sees the slots as they came back */
+    atomic_store_explicit(&w->state, WAITING_BACK, memory_order_release); /* the waiter sees the slots as they came back */
     wake_now(&w->wake);
+    atomic_store_explicit(&w->state, WAITING_OVER, memory_order_release); /* the waiter may free it */
 }
 
 static void score_elsewhere(struct worker *worker, struct txn *const *txns, uint32_t n)
 {
     struct waiting *w = &worker->waiting;
-    atomic_store_explicit(&w->done, false, memory_order_relaxed); /* handed over with the ticket */
+    atomic_store_explicit(&w->state, WAITING_ON, memory_order_relaxed); /* handed over with the ticket */
     w->ticket.done = stop_waiting;
     pipeline_submit(worker, &w->ticket, txns, n);
-    while (!atomic_load_explicit(&w->done, memory_order_acquire)) {
+    while (atomic_load_explicit(&w->state, memory_order_acquire) == WAITING_ON) {
         wake_prepare(&w->wake);
-        if (atomic_load_explicit(&w->done, memory_order_acquire))
+        if (atomic_load_explicit(&w->state, memory_order_acquire) != WAITING_ON)
             wake_cancel(&w->wake);
         else
             wake_sleep(&w->wake, INT64_MAX);
     }
+    while (atomic_load_explicit(&w->state, memory_order_acquire) != WAITING_OVER) /* nanoseconds, mostly */
+        (void)sched_yield();
     pipeline_take(worker, txns, n);
 }
 

@@ -29,7 +29,6 @@ enum refusal {
     REFUSAL_BUSY,   /* let in, it would have been answered after its deadline */
     REFUSAL_LATE,   /* it was let in, and things went slower than foreseen */
     REFUSAL_ENGINE, /* no engine works */
-    REFUSAL_SHARE,  /* its client has more than its share waiting */
     REFUSAL_GONE,   /* its client has gone */
     REFUSAL_STOPPING, /* the server ends and waits no longer */
     REFUSAL_COUNT

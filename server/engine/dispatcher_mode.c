@@ -8,8 +8,7 @@
 #include "server/engine/dispatcher_private.h"
 #include "server/log.h"
 
-/* What batches must save a row, in nanoseconds: a hand-over and back, with room. */
-static const double PAYS_NS = 60000;
+static const int64_t RETURN_NS = 1000000000; /* batches must not pay for so long before it is inline again */
 
 /* What a row of the largest batch, on the engine that is best at it, costs less than a row alone on the first one, as they are now. */
 static double saved_ns(const struct dispatcher *d)
@@ -35,16 +34,21 @@ void dispatcher_mode_choose(struct dispatcher *d)
     bool must = d->with.mode == DISPATCHER_BATCHED || !d->synchronous || (d->with.engine_count > 1 && !d->with.others_optional);
     bool may = d->with.mode == DISPATCHER_AUTO && !must;
     /* What a row alone must cost so that batches, which save the same part of it as ever, pay. */
-    d->alone_limit_ns = may && saved > 0 ? PAYS_NS * one / saved : (double)INFINITY;
+    d->alone_limit_ns = may && saved > 0 ? COST_BATCHES_PAY_NS * one / saved : (double)INFINITY;
     d->may_return = may;
-    change(d, d->with.mode != DISPATCHER_INLINE && (must || saved > PAYS_NS), saved);
+    change(d, d->with.mode != DISPATCHER_INLINE && (must || saved > COST_BATCHES_PAY_NS), saved);
 }
 
-/* Half of what made it batch, so that it does not go to and fro. */
-void dispatcher_mode_reconsider(struct dispatcher *d)
+/* Half of what made it batch, and not at once, so that it does not go to and fro: what a source found dear shows in batches only
+ * after some of them. */
+void dispatcher_mode_reconsider(struct dispatcher *d, int64_t now_ns)
 {
     double saved = saved_ns(d);
-    if (d->may_return && dispatcher_batches(d) && saved < PAYS_NS / 2)
+    bool batches = dispatcher_batches(d);
+    if (!batches || !d->batched || saved >= COST_BATCHES_PAY_NS / 2)
+        d->paid_ns = now_ns;
+    d->batched = batches;
+    if (d->may_return && batches && now_ns - d->paid_ns > RETURN_NS)
         change(d, false, saved);
 }
 
@@ -56,5 +60,5 @@ bool dispatcher_batches(const struct dispatcher *d)
 void dispatcher_weigh(struct dispatcher *d, double alone_ns)
 {
     if (alone_ns > d->alone_limit_ns && !dispatcher_batches(d))
-        change(d, true, alone_ns * PAYS_NS / d->alone_limit_ns);
+        change(d, true, alone_ns * COST_BATCHES_PAY_NS / d->alone_limit_ns);
 }

@@ -57,6 +57,8 @@ struct dispatcher {
     bool changed, usable;
     bool failing[ROUTE_ENGINES_MAX]; /* the log says so */
     bool over; /* end_ns has come */
+    bool batched;    /* when the mode was looked at last … */
+    int64_t paid_ns; /* … and when batches last paid */
     int64_t published_ns;
     int64_t give_up_ns; /* when dispatcher_give_up has something to do */
 
@@ -76,7 +78,7 @@ void dispatcher_empty(struct dispatcher *d);
 void dispatcher_let_go(struct dispatcher *d, const struct row *row);
 void dispatcher_mode_choose(struct dispatcher *d);
 /* The thread's, now and then. */
-void dispatcher_mode_reconsider(struct dispatcher *d);
+void dispatcher_mode_reconsider(struct dispatcher *d, int64_t now_ns);
 /* The thread's: what admission goes by, and now and then what a scrape shows. */
 void dispatcher_publish(struct dispatcher *d, int64_t now_ns);
 /* Says in the log that an engine began to fail, or that it is well again. */

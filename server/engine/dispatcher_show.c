@@ -46,7 +46,7 @@ void dispatcher_publish(struct dispatcher *d, int64_t now_ns)
     show_health(d, now_ns);
     if (d->changed && now_ns - d->published_ns > SHOW_NS) {
         show_costs(d, now_ns);
-        dispatcher_mode_reconsider(d);
+        dispatcher_mode_reconsider(d, now_ns);
         d->changed = false;
     }
 }

@@ -28,7 +28,7 @@ static int64_t free_ns(const struct route_engine *e, bool by_tail, int64_t now_n
 {
     if (route_is_free(e, now_ns))
         return now_ns;
-    if (route_health(e, now_ns) == ROUTE_OVERDUE)
+    if (route_health(e, now_ns) == ROUTE_OVERDUE && !by_tail)
         return INT64_MAX;
     if (e->failures > 0)
         return e->in_flight == 0 ? e->retry_ns : INT64_MAX;
@@ -38,7 +38,10 @@ static int64_t free_ns(const struct route_engine *e, bool by_tail, int64_t now_n
         if (e->batches[i].n > 0 && back_ns < first)
             first = back_ns;
     }
-    return first > now_ns ? first : now_ns + 1; /* should be back: any moment */
+    if (first > now_ns)
+        return first;
+    /* It should be back: any moment. What is surely to be reckoned with is that a stall goes on for as long as it has lasted. */
+    return now_ns + (by_tail && now_ns > first ? now_ns - first : 1);
 }
 
 int64_t route_free_ns(const struct route_engine *e, int64_t now_ns)

@@ -144,6 +144,10 @@ static void deliver(void *owner, struct txn *const *txns, uint32_t n)
 {
     struct stream *s = owner;
     const struct server *server = s->with.server;
+    if (clock_monotonic_ns() - s->polled_ns > s->max_poll_ns / 5 * 4) {
+        stream_fail(s, "no engine gave scores for so long that the group may have another reader by now");
+        return;
+    }
     for (uint32_t i = 0; i < n && !s->sink.failed && !s->late; i++) {
         s->late = txns[i]->outcome == OUTCOME_REFUSED; /* drain_s is over; what comes after it would be out of order */
         if (s->late)
