@@ -27,6 +27,7 @@ struct plan {
     struct inputs *inputs;
     struct tree_order order;
     struct ranks *ranks;
+    bool has_no_ranks; /* the forest cannot have them: not to be found out for every layout again */
     struct walk *walk; /* layouts that were not chosen are NULL */
     struct crown *crown;
     struct blend *blend;
@@ -179,7 +180,10 @@ static enum status lay_out(struct plan *plan, const struct plan_options *options
         return error_set(err, STATUS_UNSUPPORTED, "this kernel needs vector instructions");
     if (!plan->order.plain)
         return error_set(err, STATUS_UNSUPPORTED, "this kernel takes one plain number a leaf");
+    if (plan->has_no_ranks)
+        return error_set(err, STATUS_UNSUPPORTED, "this kernel needs ranks");
     enum status status = plan->ranks ? STATUS_OK : ranks_make(plan->inputs, &plan->ranks, err);
+    plan->has_no_ranks = status == STATUS_UNSUPPORTED;
     if (status != STATUS_OK)
         return status;
     if (kernel == PLAN_CROWN)
