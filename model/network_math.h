@@ -7,7 +7,7 @@
  * neither contract a * b + c on its own nor flush denormals (-ffp-contract=off, no -ffast-math).
  *
  * Error: at most 2 units in the last place of float32 against the exact value, for every float32 there is, denormal results
- * included; docs/models.md has the figures and the program that goes through all 2^32 of them. NaN gives NaN, infinities give
+ * included; docs/networks.md has the figures and the program that goes through all 2^32 of them. NaN gives NaN, infinities give
  * the limits. Polynomials are minimax fits with float32 coefficients (made with Sollya's fpminimax); the relative error of
  * each fit stands beside it.
  */
