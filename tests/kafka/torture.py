@@ -57,13 +57,6 @@ class Member:
         self.process.kill()
         self.process.wait()
 
-    def end(self):
-        """An orderly end, which must be one."""
-        self.process.terminate()
-        code = self.process.wait(PATIENCE_S)
-        if code != 0:
-            raise RuntimeError(f"{self.name} ended with exit code {code} after SIGTERM: {self.tail()}")
-
     def check(self):
         if self.process.poll() is not None:
             raise RuntimeError(f"{self.name} ended by itself with exit code {self.process.returncode}: {self.tail()}")
@@ -118,6 +111,19 @@ class Torture:
         self.counts[what] = self.counts.get(what, 0) + 1
         print(f"{time.monotonic() - self.start:7.1f} s  {what}", flush=True)
 
+    def end(self, member):
+        """An orderly end, which must be one. Time goes on meanwhile: the only broker may be down, and is to come back."""
+        member.process.terminate()
+        member.frozen = True
+        end = time.monotonic() + PATIENCE_S
+        while member.process.poll() is None:
+            if time.monotonic() > end:
+                raise RuntimeError(f"{member.name} has not ended {PATIENCE_S} s after SIGTERM: {member.tail()}")
+            self.rest(0.05)
+        member.frozen = False
+        if member.process.returncode != 0:
+            raise RuntimeError(f"{member.name} ended with exit code {member.process.returncode} after SIGTERM: {member.tail()}")
+
     def awake(self):
         return [member for member in self.members if not member.frozen]
 
@@ -134,13 +140,13 @@ class Torture:
         if len(self.awake()) <= MEMBERS_LEAST:
             return self.restart() if len(self.members) >= MEMBERS_MOST else self.add()
         member = self.draw.choice(self.awake())
+        self.end(member)
         self.members.remove(member)
-        member.end()
         self.say("process removed")
 
     def restart(self):
         member = self.draw.choice(self.awake())
-        member.end()
+        self.end(member)
         member.start()
         self.say("process restarted in order")
 
@@ -249,8 +255,9 @@ class Torture:
             self.rest(0.5)
             text = kafka_tool(self.broker.bootstrap, "committed", "--topic", "in", "--group", "torture")
             done, there = (sum(int(line.split()[i]) for line in text.splitlines()) for i in (1, 2))
-        for member in self.members:
-            member.end()
+        while self.members:
+            self.end(self.members[0])
+            del self.members[0]
 
     def ledger(self):
         tool = Path(self.options.assay).parent / "tools/kafka_tool"
